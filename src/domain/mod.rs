@@ -1,0 +1,13 @@
+//! The business: accounts, credentials, endpoints and events.
+//!
+//! Owns the records and the functions over a transaction that change them and append their
+//! notifications in the same commit. Does not know surfaces, wire forms of requests, the relay,
+//! or a concrete store.
+
+pub mod account;
+pub mod api_key;
+pub mod api_login;
+pub mod authentication;
+pub mod endpoint;
+pub mod event;
+pub mod secret;

@@ -1,0 +1,35 @@
+//! hookrelay: a webhook notification relay in one binary with one data directory.
+//!
+//! Clients change things through inbound API surfaces. Every change is stored together with its
+//! notifications ("messages") in one atomic commit; the relay delivers those messages in batches
+//! to the account's endpoints and enqueues a batch again until the consumer confirms it.
+//!
+//! # The way of one message
+//!
+//! ```text
+//! request ─► api/<surface>  decode ─► auth (who?) ─► limit (how often?) ─► domain function in a transaction
+//!              └► store.submit(records + messages)      one atomic, durable, group-committed write
+//!                   ├► the surface answers
+//!                   └► feed ─► relay (shell) ─► relay::engine (pure: what next, and when?)
+//!                                └► delivery: authenticate or post, read the answer
+//!                                     └► outcome ─► engine ─► store.submit(settle) ─► next
+//! ```
+//!
+//! # Rooms
+//!
+//! | room | the question it answers |
+//! |---|---|
+//! | [`clock`], [`id`], [`error`], [`json`], [`attempt`], [`live`] | words that every room shares |
+//! | [`store`] | what survives a crash? |
+//! | [`domain`] | what is the business? |
+//!
+//! `tests/tidy.rs` holds which room may import which.
+
+pub mod attempt;
+pub mod clock;
+pub mod domain;
+pub mod error;
+pub mod id;
+pub mod json;
+pub mod live;
+pub mod store;

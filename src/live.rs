@@ -1,0 +1,155 @@
+//! What the running relay can say about this moment.
+//!
+//! Owns the questions that surfaces and operators ask of the relay and the shape of its answers.
+//! Does not know how the relay finds them. What survives a crash is asked of the store instead.
+
+use async_trait::async_trait;
+
+use crate::attempt::Class;
+use crate::clock::Timestamp;
+use crate::id::{AccountId, BatchId, EndpointId, Seq};
+
+/// The health part of an endpoint's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// Deliveries go out, at most `window` at a time.
+    Open {
+        /// Requests allowed in flight.
+        window: u32,
+    },
+    /// Unreachable: nothing is sent before `until`, then one probe.
+    Suspended {
+        /// When the probe is due.
+        until: Timestamp,
+    },
+    /// One request is out to see whether it answers again.
+    Probing,
+}
+
+/// Why nothing is sent to an endpoint right now, although something waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Disabled.
+    Disabled,
+    /// On hold.
+    OnHold,
+    /// It must authenticate first; the next request for that is due then.
+    Unverified {
+        /// When the next authenticate is due; none while one is in flight.
+        due: Option<Timestamp>,
+    },
+    /// A passive answer awaits `authenticate_notifications`.
+    AwaitingConfirmation {
+        /// When the wait is over.
+        until: Timestamp,
+    },
+    /// Suspended as unreachable.
+    Suspended {
+        /// When the probe is due.
+        until: Timestamp,
+    },
+    /// It asked us to wait (`Retry-After`).
+    HeldBack {
+        /// When it may be called again.
+        until: Timestamp,
+    },
+    /// Everything that may go out is out.
+    InFlight,
+    /// Everything open is deferred; the next attempt is due then.
+    Deferred {
+        /// When the next batch is due.
+        due: Timestamp,
+    },
+    /// Too many refused batches are open; new messages wait for them.
+    Bound,
+    /// It waits for a slot.
+    Slot,
+    /// Thin mode: messages wait for the consumer to acknowledge them.
+    Thin,
+}
+
+/// One endpoint now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointNow {
+    /// Whose endpoint it is.
+    pub account: AccountId,
+    /// Which.
+    pub endpoint: EndpointId,
+    /// The health part of its state.
+    pub health: Health,
+    /// Why nothing goes out, if something waits and nothing does.
+    pub wait: Option<Wait>,
+    /// Messages not yet settled: in open batches, and admitted above the cursor.
+    pub pending: u64,
+    /// Of these, messages in open batches.
+    pub open_messages: u64,
+    /// Open batches, in flight or deferred.
+    pub open_batches: u64,
+    /// Requests in flight.
+    pub in_flight: u64,
+    /// Commit time of the oldest pending message.
+    pub oldest: Option<Timestamp>,
+    /// Everything up to here is settled or in an open batch.
+    pub cursor: Seq,
+    /// Messages delivered.
+    pub delivered: u64,
+    /// Messages that became dead.
+    pub dead: u64,
+    /// Messages not admitted by the filter.
+    pub filtered: u64,
+    /// Failing since, without a success in between.
+    pub failing_since: Option<Timestamp>,
+    /// How the last failed attempt ended.
+    pub last_class: Option<Class>,
+}
+
+/// Where a message is at an endpoint, as far as the relay holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Its batch is being sent.
+    InFlight {
+        /// The batch.
+        batch: BatchId,
+        /// Attempts made for the message, this one included.
+        attempts: u32,
+    },
+    /// Its batch is enqueued again.
+    Deferred {
+        /// The batch.
+        batch: BatchId,
+        /// Attempts made for the message.
+        attempts: u32,
+        /// When the next attempt is due.
+        due: Timestamp,
+        /// How the last attempt ended.
+        why: Option<Class>,
+    },
+    /// Acknowledged out of turn.
+    Acknowledged,
+    /// Above the cursor: queued if the filter admits it.
+    Above,
+    /// Settled: delivered, dead or filtered.
+    Settled,
+}
+
+/// The relay could not answer: it is starting, stopping or gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotRunning;
+
+/// Asks the running relay.
+#[async_trait]
+pub trait Live: Send + Sync {
+    /// One endpoint now; none when the relay does not know it (yet).
+    async fn endpoint(&self, id: EndpointId) -> Result<Option<EndpointNow>, NotRunning>;
+
+    /// Every endpoint of an account, or of the installation.
+    async fn endpoints(&self, account: Option<AccountId>) -> Result<Vec<EndpointNow>, NotRunning>;
+
+    /// Where message `seq` is at each of these endpoints, in their order; none for an endpoint
+    /// that the relay does not know (yet).
+    async fn places(
+        &self,
+        endpoints: Vec<EndpointId>,
+        seq: Seq,
+    ) -> Result<Vec<Option<Place>>, NotRunning>;
+}

@@ -1,0 +1,3 @@
+//! The `hookrelay` binary.
+
+fn main() {}
