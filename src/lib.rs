@@ -32,4 +32,5 @@ pub mod error;
 pub mod id;
 pub mod json;
 pub mod live;
+pub mod relay;
 pub mod store;

@@ -69,6 +69,7 @@ pub async fn begin(
     }
     auth.state = AuthState::Verifying;
     auth.since = now;
+    auth.asked = false;
     auth.offered_keys
         .retain(|key| now.since(key.at) <= KEY_LIFETIME);
     if let Some(digest) = key_digest {

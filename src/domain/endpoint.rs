@@ -132,6 +132,9 @@ pub struct Authentication {
     pub failures: u32,
     /// Grows whenever an answer under way must no longer count.
     pub generation: u32,
+    /// The operator asked for a proof now, whether or not something waits.
+    #[serde(default)]
+    pub asked: bool,
     /// Keys of the last 15 minutes, for `authenticate_notifications`.
     pub offered_keys: Vec<OfferedKey>,
 }
@@ -248,9 +251,29 @@ impl Endpoint {
             since: now,
             failures: 0,
             generation: self.authentication.generation.wrapping_add(1),
+            asked: false,
             offered_keys: Vec::new(),
         };
     }
+}
+
+/// Asks for a fresh proof of identity now, whether or not something waits.
+pub async fn verify(tx: &Tx, account: AccountId, id: EndpointId) -> Result<Endpoint> {
+    let mut endpoint = load(tx, account, id).await?;
+    if endpoint.protocol == Protocol::Standard {
+        return Err(Error::conflict(
+            "The standard protocol has no handshake to verify",
+        ));
+    }
+    if endpoint.order != Order::Enabled {
+        return Err(Error::conflict(
+            "The endpoint is not enabled; enable or release it first",
+        ));
+    }
+    endpoint.distrust(tx.now());
+    endpoint.authentication.asked = true;
+    save(tx, &endpoint)?;
+    Ok(endpoint)
 }
 
 /// Whether a filter entry admits an event type. A bare `*` admits all but operational types,

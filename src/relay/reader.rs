@@ -1,0 +1,189 @@
+//! Reading the log for the engine: messages for a batch, what follows a cursor, what is too old.
+//!
+//! Owns the scan behind [`Purpose`] and the loading of a batch's content. Does not know why the
+//! engine asks.
+
+use std::sync::Arc;
+
+use super::engine::{Entry, Purpose, Ranges};
+use crate::clock::Timestamp;
+use crate::domain::endpoint::Endpoint;
+use crate::id::Seq;
+use crate::store::{Message, ReadError, Store};
+
+/// Messages and bytes of one page.
+const PAGE_MESSAGES: usize = 1024;
+const PAGE_BYTES: usize = 1 << 20;
+/// Messages looked at for one batch before the engine is asked again: bounds the time of one
+/// read of a lagging endpoint whose filter admits little.
+const BATCH_SCAN: u64 = 16_384;
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Admitted messages in order; empty for [`Purpose::Expire`], which only counts.
+    pub messages: Vec<Arc<Message>>,
+    /// How many admitted messages.
+    pub count: u64,
+    /// Everything up to here was looked at.
+    pub through: Seq,
+    /// For [`Purpose::Expire`]: the commit time of the message that was young enough to stop at.
+    pub stopped_at: Option<Timestamp>,
+}
+
+impl Found {
+    /// The messages as the engine counts them.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.messages.iter().map(|message| entry(message)).collect()
+    }
+}
+
+fn entry(message: &Message) -> Entry {
+    Entry {
+        seq: message.seq(),
+        bytes: message.size() as u64,
+        time: message.id.time(),
+    }
+}
+
+/// What decides whether another message belongs to the result.
+struct Gate {
+    purpose: Purpose,
+    taken: u64,
+    bytes: u64,
+    first_time: Option<Timestamp>,
+}
+
+impl Gate {
+    /// Whether the scan ends before this message, whoever admits it.
+    fn ends_before(&self, message: &Message) -> bool {
+        match self.purpose {
+            Purpose::Expire { before } => message.id.time() >= before,
+            Purpose::Batch { .. } | Purpose::Advance => false,
+        }
+    }
+
+    /// Whether an admitted message still fits.
+    fn fits(&self, message: &Message) -> bool {
+        match self.purpose {
+            Purpose::Expire { .. } | Purpose::Advance => true,
+            Purpose::Batch {
+                max_messages,
+                max_bytes,
+                max_spread,
+            } => {
+                self.taken == 0
+                    || (self.taken < u64::from(max_messages)
+                        && self.bytes + message.size() as u64 <= max_bytes
+                        && self
+                            .first_time
+                            .is_none_or(|first| message.id.time().since(first) <= max_spread))
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        matches!(self.purpose, Purpose::Batch { max_messages, .. }
+            if self.taken >= u64::from(max_messages))
+    }
+
+    fn take(&mut self, message: &Message) {
+        self.taken += 1;
+        self.bytes += message.size() as u64;
+        self.first_time.get_or_insert(message.id.time());
+    }
+}
+
+/// Reads what `endpoint` admits from `from` up to `to`, as far as `purpose` goes.
+pub async fn read(
+    store: &dyn Store,
+    endpoint: &Endpoint,
+    from: Seq,
+    to: Seq,
+    purpose: Purpose,
+) -> Result<Found, ReadError> {
+    let mut found = Found {
+        through: from.previous(),
+        ..Found::default()
+    };
+    let mut gate = Gate {
+        purpose,
+        taken: 0,
+        bytes: 0,
+        first_time: None,
+    };
+    let page_messages = match purpose {
+        Purpose::Batch { max_messages, .. } => (max_messages as usize).clamp(1, PAGE_MESSAGES),
+        Purpose::Advance | Purpose::Expire { .. } => PAGE_MESSAGES,
+    };
+    let mut next = from;
+    while next <= to && !gate.is_full() {
+        let looked_at = next.0 - from.0;
+        if looked_at >= BATCH_SCAN && matches!(purpose, Purpose::Batch { .. }) {
+            return Ok(found);
+        }
+        let page = store
+            .read_log(endpoint.account, next, page_messages, PAGE_BYTES)
+            .await?;
+        if page.messages.is_empty() {
+            // Trimmed, or an account whose log ends here: nothing more can come up to `to`.
+            break;
+        }
+        for message in page.messages {
+            if message.seq() > to {
+                found.through = to;
+                return Ok(found);
+            }
+            if gate.ends_before(&message) {
+                found.stopped_at = Some(message.id.time());
+                return Ok(found);
+            }
+            if endpoint.admits(&message) {
+                if gate.is_full() || !gate.fits(&message) {
+                    return Ok(found);
+                }
+                gate.take(&message);
+                found.count += 1;
+                found.through = message.seq();
+                if !matches!(purpose, Purpose::Expire { .. }) {
+                    found.messages.push(message);
+                }
+            } else if !gate.is_full() {
+                found.through = message.seq();
+            }
+            next = found.through.next();
+        }
+    }
+    if !gate.is_full() {
+        found.through = to;
+    }
+    Ok(found)
+}
+
+/// The messages of a batch, in order. One that is missing from the log is missing here too.
+pub async fn load(
+    store: &dyn Store,
+    endpoint: &Endpoint,
+    ranges: &Ranges,
+) -> Result<Vec<Arc<Message>>, ReadError> {
+    let mut messages = Vec::new();
+    for (first, last) in ranges.pairs() {
+        let mut next = *first;
+        while next <= *last {
+            let count = usize::try_from(last.0 - next.0 + 1).unwrap_or(PAGE_MESSAGES);
+            let page = store
+                .read_log(endpoint.account, next, count.min(PAGE_MESSAGES), PAGE_BYTES)
+                .await?;
+            let Some(end) = page.messages.last().map(|message| message.seq()) else {
+                break;
+            };
+            messages.extend(
+                page.messages
+                    .into_iter()
+                    .filter(|message| message.seq() <= *last),
+            );
+            next = end.next();
+        }
+    }
+    Ok(messages)
+}
