@@ -50,7 +50,7 @@ const REFUSED_V4: [(Ipv4Net, &str); 17] = [
 ];
 
 /// IPv6 networks that are not public; the first match names the rule. What is left outside of
-/// 2000::/3 and NAT64 is reserved.
+/// `2000::/3` and NAT64 is reserved.
 const REFUSED_V6: [(Ipv6Net, &str); 13] = [
     (v6([0, 0, 0, 0], 128), "unspecified"),
     // Deprecated and never routed, whatever IPv4 address is inside (RFC 4291 2.5.5.1).
@@ -150,28 +150,30 @@ fn refused_v6(ip: Ipv6Addr) -> Option<Refusal> {
     if let Some((_, rule)) = REFUSED_V6.iter().find(|(net, _)| net.contains(&ip)) {
         return Some(Refusal::new(rule));
     }
-    if let Some((form, inner)) = carried_v4(ip) {
-        if let Some(rule) = refused_v4(inner) {
-            let inside = Some(form);
-            return Some(Refusal { rule, inside });
-        }
+    if let Some((form, inner)) = carried_v4(ip)
+        && let Some(rule) = refused_v4(inner)
+    {
+        let inside = Some(form);
+        return Some(Refusal { rule, inside });
     }
     (!GLOBAL_UNICAST.contains(&ip) && !NAT64.contains(&ip)).then(|| Refusal::new("reserved"))
 }
 
 /// The IPv4 address to which a packet for `ip` is finally sent, by the forms that carry one.
 fn carried_v4(ip: Ipv6Addr) -> Option<(&'static str, Ipv4Addr)> {
-    let [_, _, a, b, c, d, _, _, i, j, k, l, w, x, y, z] = ip.octets();
-    let last = Ipv4Addr::new(w, x, y, z);
+    let bits = ip.to_bits();
+    // The cast cuts off everything but the 32 bits that end there.
+    #[allow(clippy::cast_possible_truncation)]
+    let ending_at = |end: u32| Ipv4Addr::from_bits((bits >> (128 - end)) as u32);
     if NAT64.contains(&ip) {
-        return Some(("NAT64", last));
+        return Some(("NAT64", ending_at(128)));
     }
     if SIX_TO_FOUR.contains(&ip) {
-        return Some(("6to4", Ipv4Addr::new(a, b, c, d)));
+        return Some(("6to4", ending_at(48)));
     }
     // ISATAP interface identifier under any prefix (RFC 5214 6.1).
-    let isatap = matches!([i, j, k, l], [0 | 2, 0, 0x5e, 0xfe]);
-    isatap.then_some(("ISATAP", last))
+    let isatap = matches!(ip.segments(), [_, _, _, _, 0 | 0x200, 0x5efe, _, _]);
+    isatap.then_some(("ISATAP", ending_at(128)))
 }
 
 /// Why a URL cannot be an endpoint's. The text is for the caller.

@@ -108,7 +108,7 @@ pub fn read_authentication(exchange: &Exchange) -> (AuthAnswer, Report) {
 /// The final report of an authenticate request whose credentials were judged wrong; `hint` says
 /// in which way, without repeating them.
 #[must_use]
-pub fn credentials_refused(report: Report, hint: &str) -> Report {
+pub fn credentials_refused(report: &Report, hint: &str) -> Report {
     Report {
         outcome: match report.status {
             Some(status) => Outcome::NotOk {
@@ -119,7 +119,7 @@ pub fn credentials_refused(report: Report, hint: &str) -> Report {
         },
         class: Class::Credentials,
         hint: hint.to_owned(),
-        ..report
+        ..report.clone()
     }
 }
 
@@ -689,7 +689,7 @@ mod tests {
     #[test]
     fn refused_credentials_have_a_final_report() {
         let (_, report) = read_authentication(&answered(200, r#"{"ai_login_id":"a"}"#));
-        let report = credentials_refused(report, "wrong");
+        let report = credentials_refused(&report, "wrong");
         assert_eq!(report.class, Class::Credentials);
         let (status, retry_after) = (200, None);
         assert_eq!(

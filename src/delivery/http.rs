@@ -302,10 +302,10 @@ fn failed(host: &str, error: &hyper_util::client::legacy::Error) -> End {
         if let Some(error) = tls_error(current) {
             return no_head(Class::Tls, format!("{host}: {}", shortened(error)));
         }
-        if let Some(error) = current.downcast_ref::<hyper::Error>() {
-            if error.is_parse() {
-                return no_head(Class::BadHttp, format!("{host}: {}", shortened(error)));
-            }
+        if let Some(error) = current.downcast_ref::<hyper::Error>()
+            && error.is_parse()
+        {
+            return no_head(Class::BadHttp, format!("{host}: {}", shortened(error)));
         }
         cause = current.source();
     }
@@ -321,7 +321,8 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 }
 
 fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, SenderError> {
-    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let public = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
+    let mut roots: RootCertStore = public.collect();
     if let Some(path) = ca_file {
         let pem =
             std::fs::read(path).map_err(|error| SenderError::CaFile(path.to_owned(), error))?;
