@@ -30,7 +30,7 @@ use crate::id::EndpointId;
 const VERSION: &str = "v1";
 const NONCE_BYTES: usize = 24;
 /// Longest key file in bytes.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
+const MAX_FILE_BYTES: usize = 64 * 1024;
 /// Longest key id in characters: lower-case letters, digits and hyphens.
 const MAX_KEY_ID_CHARACTERS: usize = 32;
 /// Longest envelope that is opened, in bytes: far above every secret there is.
@@ -164,11 +164,13 @@ impl Sealer {
     fn read(path: &Path, file: File, entropy: Entropy) -> Result<Self, SealError> {
         let failed = |error| SealError::File(path.to_owned(), error);
         // Room for all of it at once, so that growing leaves no copy behind.
-        let room = usize::try_from(MAX_FILE_BYTES).unwrap_or_default();
-        let mut text = Zeroizing::new(String::with_capacity(room));
-        file.take(MAX_FILE_BYTES)
+        let mut text = Zeroizing::new(String::with_capacity(MAX_FILE_BYTES + 1));
+        file.take(MAX_FILE_BYTES as u64 + 1)
             .read_to_string(&mut text)
             .map_err(failed)?;
+        if text.len() > MAX_FILE_BYTES {
+            return Err(failed(io::ErrorKind::FileTooLarge.into()));
+        }
         let mut keys: Vec<SealingKey> = Vec::new();
         for (n, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -458,6 +460,8 @@ mod tests {
             assert!(!error.to_string().contains("AQEB"), "{error}");
         }
         assert!(matches!(sealer(&["", " "]), Err(SealError::NoKey(_))));
+        let long = " ".repeat(MAX_FILE_BYTES);
+        assert!(matches!(sealer(&[&good, &long]), Err(SealError::File(..))));
         let shown = format!("{:?}", sealer(&[&good]).unwrap());
         assert_eq!(shown, "Sealer(k1, …)");
     }

@@ -32,11 +32,12 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::time::{Instant, timeout_at};
 
-use super::address::{AddressRules, check_url};
+use super::address::AddressRules;
 use super::connect::{ConnectFailure, Connector, PROGRESS, Progress, shortened};
 use super::exchange::{Body, End, Exchange, Head, MAX_BODY_BYTES, retry_after};
 use super::header::{CustomHeader, Webhook, request_headers};
 use super::sign::{SigningKey, signature};
+use super::url::check_url;
 use crate::attempt::{Class, Phase};
 use crate::clock::{Clock, Millis, Stopwatch};
 

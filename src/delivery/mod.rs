@@ -6,12 +6,13 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | [`address`] | which URLs and addresses may be called (pure) |
+//! | [`address`] | which addresses may be called (pure) |
+//! | [`url`] | what the URL of an endpoint may look like (pure) |
 //! | [`protocol`] | request bodies (pure) |
 //! | [`sign`] | Standard Webhooks signatures (pure) |
 //! | [`header`] | request headers, the custom ones included (pure) |
 //! | [`exchange`] | what came back, as plain data (pure) |
-//! | [`answer`] | reading that data into reports with plain hints (pure) |
+//! | [`answer`], [`hint`] | reading that data into reports with plain hints (pure) |
 //! | [`connect`] | resolve, check, connect, TLS |
 //! | [`http`] | one POST within one deadline |
 
@@ -20,6 +21,8 @@ pub mod answer;
 pub mod connect;
 pub mod exchange;
 pub mod header;
+pub mod hint;
 pub mod http;
 pub mod protocol;
 pub mod sign;
+pub mod url;
