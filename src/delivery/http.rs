@@ -304,13 +304,19 @@ fn failed(host: &str, error: &hyper_util::client::legacy::Error) -> End {
             return no_head(Class::Tls, format!("{host}: {}", shortened(error)));
         }
         if let Some(error) = current.downcast_ref::<hyper::Error>()
-            && error.is_parse()
+            && (error.is_parse() || spoke_first(error))
         {
             return no_head(Class::BadHttp, format!("{host}: {}", shortened(error)));
         }
         cause = current.source();
     }
     no_head(Class::Reset, host)
+}
+
+/// Servers of other protocols greet before they are asked. The library tells that by its text
+/// only; a test holds it to it.
+fn spoke_first(error: &hyper::Error) -> bool {
+    error.to_string() == "received unexpected message from connection"
 }
 
 /// A consumer may refuse a TLS session after the handshake, for want of a client certificate.

@@ -119,6 +119,21 @@ async fn an_endless_answer_is_cut_and_its_connection_closed() {
 }
 
 #[tokio::test]
+async fn a_server_of_another_protocol_that_speaks_first_is_told() {
+    // Whether the greeting or the request is first on the client's side is a race; both must
+    // come to the same.
+    for _ in 0..20 {
+        let consumer = consumer(|mut visit| async move {
+            let _ = visit.write("220 mail.example ESMTP\r\n").await;
+            visit.closed().await;
+        })
+        .await;
+        let report = report(&post(&sender(), &consumer.url()).await);
+        assert_eq!(report.class, Class::BadHttp, "{report:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let target = answering(OK).await;
     for status in [301, 302, 303, 307, 308] {

@@ -21,6 +21,7 @@ use hookrelay::delivery::header::{CustomHeader, check_header};
 use hookrelay::delivery::http::{Post, Sender, Settings};
 use hookrelay::delivery::protocol::Protocol;
 use hookrelay::delivery::sign::{SigningKey, signature};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -59,7 +60,7 @@ fn impatient(deadline: Millis) -> Sender {
     Sender::new(settings, Clock::system()).unwrap()
 }
 
-async fn post_with(sender: &Sender, url: &str, headers: &[CustomHeader]) -> Exchange {
+async fn post_body(sender: &Sender, url: &str, headers: &[CustomHeader], body: Bytes) -> Exchange {
     let keys = [SigningKey::parse(SECRET).unwrap()];
     let post = Post {
         url,
@@ -67,7 +68,7 @@ async fn post_with(sender: &Sender, url: &str, headers: &[CustomHeader]) -> Exch
         webhook_id: BATCH,
         timestamp: 1_768_473_002,
         keys: &keys,
-        body: Bytes::from_static(BODY.as_bytes()),
+        body,
     };
     tokio::time::timeout(Duration::from_mins(1), sender.post(post))
         .await
@@ -75,7 +76,7 @@ async fn post_with(sender: &Sender, url: &str, headers: &[CustomHeader]) -> Exch
 }
 
 async fn post(sender: &Sender, url: &str) -> Exchange {
-    post_with(sender, url, &[]).await
+    post_body(sender, url, &[], Bytes::from_static(BODY.as_bytes())).await
 }
 
 fn head(exchange: &Exchange) -> &Head {
@@ -103,7 +104,13 @@ async fn the_request_carries_exactly_the_documented_headers_and_the_body() {
     let consumer = answering(OK).await;
     let custom = [check_header("X-Token", "abc").unwrap()];
     let url = format!("http://{}/hook?a=b", consumer.address);
-    let exchange = post_with(&sender(), &url, &custom).await;
+    let exchange = post_body(
+        &sender(),
+        &url,
+        &custom,
+        Bytes::from_static(BODY.as_bytes()),
+    )
+    .await;
     assert_eq!(report(&exchange).outcome, Outcome::Ok { retry: vec![] });
 
     let request = consumer.requests().remove(0);
@@ -131,6 +138,27 @@ async fn the_request_carries_exactly_the_documented_headers_and_the_body() {
             "x-token: abc",
         ]
     );
+}
+
+#[tokio::test]
+async fn a_large_request_arrives_whole_and_an_early_answer_is_read() {
+    let large = "x".repeat(4 * 1024 * 1024);
+    let patient = answering(OK).await;
+    let exchange = post_body(&sender(), &patient.url(), &[], large.clone().into()).await;
+    assert_eq!(class(&exchange), Class::Ok);
+    assert!(patient.requests().remove(0).ends_with(&large));
+
+    let hasty = consumer(|mut visit| async move {
+        visit.stream.read_u8().await.unwrap();
+        visit
+            .write("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+            .await
+            .unwrap();
+        visit.closed().await;
+    })
+    .await;
+    let exchange = post_body(&sender(), &hasty.url(), &[], large.into()).await;
+    assert_eq!(head(&exchange).status, 413);
 }
 
 #[tokio::test]
