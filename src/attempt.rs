@@ -1,9 +1,12 @@
 //! How one attempt ended, in words that the delivery, the engine and the operator share.
 //!
-//! Owns [`Outcome`] (what the engine decides on) and [`Class`] (what an operator reads). Does
-//! not know how a request is made, nor what follows from its outcome.
+//! Owns [`Outcome`] (what the engine decides on), [`Class`] (what an operator reads) and
+//! [`AuthAnswer`] (what authentication judges). Does not know how a request is made, nor what
+//! follows from its outcome.
 
 use std::fmt;
+
+use zeroize::Zeroizing;
 
 use crate::clock::Millis;
 use crate::id::MessageId;
@@ -176,6 +179,56 @@ pub struct Report {
     pub status: Option<u16>,
     /// From the start of the attempt to its end.
     pub took: Millis,
+}
+
+/// What a consumer answered to an authenticate request, before anything is compared
+/// (`protocols/notifications.md` 1.1).
+#[derive(Clone, PartialEq, Eq)]
+pub enum AuthAnswer {
+    /// 2xx with at least one credential.
+    Credentials {
+        /// `ai_login_id`; none when it is missing or not text.
+        login: Option<Zeroizing<String>>,
+        /// `ai_login_password`, hashed or plain; none when it is missing or not text.
+        password: Option<Zeroizing<String>>,
+        /// HTTP status.
+        status: u16,
+    },
+    /// 2xx with status OK and no credential.
+    Passive,
+    /// Anything else.
+    Unusable(Unusable),
+}
+
+impl fmt::Debug for AuthAnswer {
+    /// Credentials are secrets: only their presence is shown.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credentials {
+                login,
+                password,
+                status,
+            } => out
+                .debug_struct("Credentials")
+                .field("login", &login.is_some())
+                .field("password", &password.is_some())
+                .field("status", status)
+                .finish(),
+            Self::Passive => out.write_str("Passive"),
+            Self::Unusable(why) => write!(out, "Unusable({why:?})"),
+        }
+    }
+}
+
+/// Why an answer to an authenticate request proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// Its HTTP status is not 2xx.
+    HttpStatus(u16),
+    /// 2xx with this status, but not a JSON object with a credential or status OK.
+    NotJson(u16),
+    /// No whole answer; the HTTP status, where a head was received.
+    NoResponse(Option<u16>),
 }
 
 #[cfg(test)]

@@ -22,11 +22,15 @@
 //! | [`clock`], [`id`], [`error`], [`json`], [`attempt`], [`live`] | words that every room shares |
 //! | [`store`] | what survives a crash? |
 //! | [`domain`] | what is the business? |
+//! | [`auth`] | who is calling, and who is answering? |
+//! | [`delivery`] | how does one request leave this machine? |
 //!
 //! `tests/tidy.rs` holds which room may import which.
 
 pub mod attempt;
+pub mod auth;
 pub mod clock;
+pub mod delivery;
 pub mod domain;
 pub mod error;
 pub mod id;

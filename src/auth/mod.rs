@@ -1,0 +1,6 @@
+//! Who is calling, and who is answering: credentials, proofs and sealed secrets.
+
+pub mod credentials;
+pub mod proof;
+pub mod seal;
+pub mod sitecom_token;
