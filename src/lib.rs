@@ -22,11 +22,17 @@
 //! | [`clock`], [`id`], [`error`], [`json`], [`attempt`], [`live`] | words that every room shares |
 //! | [`store`] | what survives a crash? |
 //! | [`domain`] | what is the business? |
+//! | [`auth`] | who is calling? |
+//! | [`config`] | what does the operator set? |
+//! | [`consumer`] | how does a webhook consumer behave? (development and demonstration) |
 //!
 //! `tests/tidy.rs` holds which room may import which.
 
 pub mod attempt;
+pub mod auth;
 pub mod clock;
+pub mod config;
+pub mod consumer;
 pub mod domain;
 pub mod error;
 pub mod id;
