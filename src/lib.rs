@@ -23,13 +23,16 @@
 //! | [`store`] | what survives a crash? |
 //! | [`domain`] | what is the business? |
 //! | [`auth`] | who is calling? |
+//! | [`cli`] | what does the operator type? |
 //! | [`config`] | what does the operator set? |
 //! | [`consumer`] | how does a webhook consumer behave? (development and demonstration) |
+//! | [`ops`] | what do the operator and the service manager see? |
 //!
 //! `tests/tidy.rs` holds which room may import which.
 
 pub mod attempt;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod consumer;
@@ -38,4 +41,5 @@ pub mod error;
 pub mod id;
 pub mod json;
 pub mod live;
+pub mod ops;
 pub mod store;

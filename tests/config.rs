@@ -1,6 +1,9 @@
 //! The configuration from outside: the default file is the manual, every mistake is reported at
 //! once, layers override in order, and no bytes make it panic.
 
+// A test's helper may end the test.
+#![allow(clippy::expect_used)]
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
@@ -75,7 +78,7 @@ fn keys_of_the_default_file() -> Vec<(String, bool)> {
     let (mut section, mut reload, mut keys) = (String::new(), false, Vec::new());
     for line in DEFAULTS.lines() {
         if let Some(name) = line.strip_prefix('[') {
-            section = name.trim_end_matches(']').to_owned();
+            name.trim_end_matches(']').clone_into(&mut section);
         } else if line.starts_with('#') {
             reload |= line.starts_with("# (reload)");
         } else if let Some((key, _)) = line.split_once(" = ") {

@@ -252,7 +252,7 @@ impl Lines<'_> {
     /// The line of a byte offset, 1 = first.
     fn at(&self, offset: usize) -> usize {
         let before = &self.0.as_bytes()[..offset.min(self.0.len())];
-        before.iter().filter(|byte| **byte == b'\n').count() + 1
+        before.split(|byte| *byte == b'\n').count()
     }
 }
 

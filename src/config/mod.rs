@@ -24,6 +24,8 @@ pub use tree::{
     Secrets, Shutdown, Store,
 };
 
+pub use units::{NotAQuantity, duration, duration_text, size, size_text};
+
 use layers::Entries;
 use read::Reader;
 

@@ -35,7 +35,7 @@ const MAX_UNREAD: usize = 4096;
 /// Message ids remembered to recognize repetitions.
 const MAX_REMEMBERED: usize = 100_000;
 /// Longest a hanging answer keeps its connection.
-const HANG: Duration = Duration::from_secs(600);
+const HANG: Duration = Duration::from_mins(10);
 
 /// How a consumer behaves.
 #[derive(Clone, Default)]
