@@ -28,7 +28,7 @@
 //! | [`consumer`] | how does a webhook consumer behave? (development and demonstration) |
 //! | [`ops`] | what do the operator and the service manager see? |
 //!
-//! `tests/tidy.rs` holds which room may import which.
+//! `tests/tidy` holds which room may import which.
 
 pub mod attempt;
 pub mod auth;
