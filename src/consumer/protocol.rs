@@ -170,7 +170,10 @@ pub fn answer(asked: &Asked, login: Option<&Login>, reply: Reply) -> Option<Answ
     Some(match (asked, login) {
         (Asked::Authenticate { key }, Some(login)) => {
             let (password, word) = match key {
-                Some(key) => (md5_proof(&login.id, &login.password, key), "MD5 proof"),
+                Some(key) => {
+                    let proof = md5_proof(&login.id, &login.password, key);
+                    (proof.as_str().to_owned(), "MD5 proof")
+                }
                 None => (login.password.clone(), "plain password"),
             };
             let body = json!({"ai_login_id": login.id, "ai_login_password": password});
