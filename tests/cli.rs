@@ -6,7 +6,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -32,31 +32,49 @@ fn text(bytes: &[u8]) -> String {
 
 /// Answers one request on `socket` and gives what was asked.
 fn daemon(socket: &Path, status: &'static str, body: &'static str) -> thread::JoinHandle<String> {
+    let asked = pages(socket, vec![(status, body)]);
+    thread::spawn(move || asked.join().unwrap().concat())
+}
+
+/// Answers requests on `socket` one after the other, each on its own connection, and gives what
+/// was asked.
+fn pages(
+    socket: &Path,
+    answers: Vec<(&'static str, &'static str)>,
+) -> thread::JoinHandle<Vec<String>> {
     let listener = UnixListener::bind(socket).unwrap();
     thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        let (mut head, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-            head.push_str(&line);
-        }
-        let mut asked = vec![0; length];
-        reader.read_exact(&mut asked).unwrap();
-        let answer = format!(
-            "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(answer.as_bytes()).unwrap();
-        format!("{}{}", head.lines().next().unwrap(), text(&asked))
+        let answered = answers.into_iter().map(|(status, body)| {
+            let (stream, _) = listener.accept().unwrap();
+            answer(stream, status, body)
+        });
+        answered.collect()
     })
+}
+
+fn answer(mut stream: UnixStream, status: &str, body: &str) -> String {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line == "\r\n" {
+            break;
+        }
+        head.push_str(&line);
+    }
+    let mut asked = vec![0; length];
+    reader.read_exact(&mut asked).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    format!("{}{}", head.lines().next().unwrap(), text(&asked))
 }
 
 #[test]
@@ -71,6 +89,26 @@ fn account_add_prints_the_daemons_object_for_scripts() {
     assert_eq!(
         asked.join().unwrap(),
         r#"POST /admin/v1/accounts HTTP/1.1{"name":"shop"}"#
+    );
+}
+
+#[test]
+fn a_list_of_several_pages_is_one_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let first = r#"{"endpoints":[{"endpoint":"e1"}],"next":"e1"}"#;
+    let second = r#"{"endpoints":[{"endpoint":"e2"}],"next":null}"#;
+    let asked = pages(&socket, vec![("200 OK", first), ("200 OK", second)]);
+    let output = run(&["endpoint", "list", "-a", "shop", "--json"], &socket);
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(list["endpoints"][1]["endpoint"], "e2");
+    let path = "GET /admin/v1/accounts/shop/endpoints";
+    assert_eq!(
+        asked.join().unwrap(),
+        [
+            format!("{path} HTTP/1.1"),
+            format!("{path}?after=e1 HTTP/1.1")
+        ]
     );
 }
 

@@ -274,8 +274,8 @@ pub struct EndpointSettings {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_bytes: Option<u64>,
     /// How long a proof lasts, such as 24h
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub auth_lifetime: Option<String>,
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    pub auth_lifetime: Option<u64>,
     /// Custom request header; may be repeated, and replaces all there were
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub headers: Vec<(String, String)>,
@@ -387,9 +387,11 @@ pub enum ReplyArg {
     Redirect,
 }
 
-fn duration(text: &str) -> Result<String, String> {
+/// A duration in whole seconds, as the admin API takes it.
+fn seconds(text: &str) -> Result<u64, String> {
     match crate::config::duration(text) {
-        Ok(time) => Ok(crate::config::duration_text(time)),
+        Ok(time) if time.0 >= 1000 && time.0.is_multiple_of(1000) => Ok(time.0 / 1000),
+        Ok(_) => Err("write whole seconds, such as 5s".to_owned()),
         Err(refused) => Err(format!("{}; write {}", refused.reason, refused.instead)),
     }
 }
@@ -413,7 +415,7 @@ fn schedule(text: &str) -> Result<(String, serde_json::Value), String> {
         return Err("write KEY=VALUE, such as initial=10s".to_owned());
     };
     let value = match key {
-        "initial" | "max_interval" | "max_age" | "disable_after" => duration(value)?.into(),
+        "initial" | "max_interval" | "max_age" | "disable_after" => seconds(value)?.into(),
         "multiplier" => match value.parse::<f64>() {
             Ok(factor) if factor.is_finite() => factor.into(),
             _ => return Err("multiplier is a number such as 2.0".to_owned()),
@@ -460,8 +462,9 @@ mod tests {
 
     #[test]
     fn setting_values_are_checked_where_they_are_typed() {
-        assert_eq!(duration("24h"), Ok("1 d".to_owned()));
-        assert!(duration("24").is_err() && size("1 MB").is_err());
+        assert_eq!(seconds("24h"), Ok(86_400));
+        assert!(seconds("24").is_err() && seconds("1500ms").is_err() && seconds("0s").is_err());
+        assert!(size("1 MB").is_err());
         assert_eq!(header("X-A:b"), Ok(("X-A".into(), "b".into())));
         assert!(header(": b").is_err());
         assert_eq!(

@@ -188,10 +188,7 @@ fn endpoint_body(url: Option<&str>, settings: &EndpointSettings) -> String {
     set("ordering", ordering);
     set("max_messages", settings.max_messages.map(Into::into));
     set("max_bytes", settings.max_bytes.map(Into::into));
-    set(
-        "auth_lifetime",
-        settings.auth_lifetime.clone().map(Into::into),
-    );
+    set("auth_lifetime", settings.auth_lifetime.map(Into::into));
     let headers: Map<String, Value> = settings
         .headers
         .iter()
@@ -362,8 +359,8 @@ mod tests {
                 "url": "u", "description": "d", "login": "l", "types": ["a", "b*"],
                 "protocol": "standard", "send_key": false, "send_messages": true,
                 "ignore_confirmation": true, "strict_fields": true, "ordering": "strict",
-                "max_messages": 5, "max_bytes": 1024, "auth_lifetime": "12 h",
-                "headers": {"X": "1"}, "schedule": {"initial": "1 s", "multiplier": 1.5},
+                "max_messages": 5, "max_bytes": 1024, "auth_lifetime": 43200,
+                "headers": {"X": "1"}, "schedule": {"initial": 1, "multiplier": 1.5},
                 "enabled": false
             })
         );

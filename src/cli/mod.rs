@@ -25,6 +25,9 @@ use args::{Cli, Command, SendArgs};
 /// Longest data of `send`, in bytes; the daemon takes less.
 const MAX_DATA: u64 = 16 << 20;
 
+/// Pages of one list that are put together at most.
+const MAX_PAGES: usize = 10_000;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -141,30 +144,57 @@ fn ask(reload: &Reload, as_json: bool, (call, show): calls::Asking) -> Exit {
         Err(error) => return fail(&format!("error: {error}")),
     };
     on_runtime(async {
-        match admin::ask(&socket, &call).await {
+        let answer = match admin::ask(&socket, &call).await {
             Err(error) => {
                 complain(&format!("error: {}", error.advice(&socket)));
-                Exit::Unreachable
+                return Exit::Unreachable;
             }
             Ok(answer) if !(200..300).contains(&answer.status) => {
-                fail(&show::error(answer.status, &answer.body))
+                return fail(&show::error(answer.status, &answer.body));
             }
-            Ok(answer) if as_json => {
-                let text = String::from_utf8_lossy(&answer.body);
-                // A script gets one document whatever the daemon had to say.
-                let text = if text.trim().is_empty() {
-                    "{}"
-                } else {
-                    text.trim_end()
-                };
-                print(&format!("{text}\n"))
-            }
-            Ok(answer) => {
-                let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-                print(&show::render(show, &value, Clock::system().now()))
-            }
+            Ok(answer) => answer,
+        };
+        let mut text = String::from_utf8_lossy(&answer.body).trim().to_owned();
+        let mut value: Value = serde_json::from_str(&text).unwrap_or_default();
+        match further_pages(&socket, &call, &mut value).await {
+            Ok(0) => {}
+            Ok(_) => text = value.to_string(),
+            Err(why) => return fail(&why),
+        }
+        if as_json {
+            // A script gets one document whatever the daemon had to say.
+            print(&format!("{}\n", if text.is_empty() { "{}" } else { &text }))
+        } else {
+            print(&show::render(show, &value, Clock::system().now()))
         }
     })
+}
+
+/// Asks for what follows a page that names its next one, and appends it. Gives how many pages
+/// that were.
+async fn further_pages(
+    socket: &Path,
+    call: &admin::Call,
+    whole: &mut Value,
+) -> Result<usize, String> {
+    for pages in 0..MAX_PAGES {
+        let next = match whole.get("next") {
+            Some(Value::String(next)) if call.method == hyper::Method::GET => admin::segment(next),
+            _ => return Ok(pages),
+        };
+        let page = admin::Call {
+            path: format!("{}?after={next}", call.path),
+            ..call.clone()
+        };
+        let answer = match admin::ask(socket, &page).await {
+            Ok(answer) if answer.status == 200 => answer,
+            Ok(answer) => return Err(show::error(answer.status, &answer.body)),
+            Err(error) => return Err(format!("error: {}", error.advice(socket))),
+        };
+        let page = serde_json::from_slice(&answer.body).unwrap_or_default();
+        show::append(whole, page);
+    }
+    Err("error: the list does not end".to_owned())
 }
 
 fn check_config(reload: &Reload, as_json: bool) -> Exit {

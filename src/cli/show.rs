@@ -23,31 +23,33 @@ pub fn render(show: Show, answer: &Value, now: Timestamp) -> String {
             answer,
             "No accounts yet. Create one: hookrelay account add NAME",
             &[
-                ("ACCOUNT", &["account", "id"]),
-                ("NAME", &["name"]),
-                ("CREATED", &["created_at"]),
+                ("ACCOUNT", &["/account"]),
+                ("NAME", &["/name"]),
+                ("CREATED", &["/created_at"]),
             ],
         ),
         Show::Keys => rows(
             answer,
             "No keys. Create one: hookrelay key add --account ACCOUNT",
             &[
-                ("KEY", &["key", "id"]),
-                ("NAME", &["name"]),
-                ("ENABLED", &["enabled"]),
-                ("CREATED", &["created_at"]),
+                ("KEY", &["/key"]),
+                ("NAME", &["/name"]),
+                ("ENABLED", &["/enabled"]),
+                ("CREATED", &["/created_at"]),
             ],
         ),
         Show::Endpoints => rows(
             answer,
             "No endpoints. Register one: hookrelay endpoint add --account ACCOUNT --url URL",
             &[
-                ("ENDPOINT", &["endpoint", "id"]),
-                ("STATE", &["state"]),
-                ("PROTOCOL", &["protocol"]),
-                ("PENDING", &["pending"]),
-                ("TYPES", &["types"]),
-                ("URL", &["url"]),
+                ("ENDPOINT", &["/endpoint"]),
+                ("ORDER", &["/order/state"]),
+                ("AUTH", &["/authentication/state"]),
+                ("HEALTH", &["/health/state"]),
+                ("PROTOCOL", &["/protocol"]),
+                ("PENDING", &["/queue/pending"]),
+                ("TYPES", &["/types"]),
+                ("URL", &["/url"]),
             ],
         ),
         Show::Queue => queue(answer, now),
@@ -120,7 +122,7 @@ fn push_members(members: &Map<String, Value>, indent: usize, out: &mut String) {
     }
 }
 
-/// A list answer as a table with these columns; each names the members that may carry it.
+/// A list answer as a table with these columns; each names where its value may be (RFC 6901).
 fn rows(answer: &Value, empty: &str, wanted: &[(&str, &[&str])]) -> String {
     let list = list(answer);
     if list.is_empty() {
@@ -142,15 +144,34 @@ fn rows(answer: &Value, empty: &str, wanted: &[(&str, &[&str])]) -> String {
     align(&table)
 }
 
+/// The items of a list answer: its one array, whatever its name.
 fn list(answer: &Value) -> &[Value] {
-    let items = answer.get("data").unwrap_or(answer);
-    items.as_array().map_or(&[], Vec::as_slice)
+    let items = match answer {
+        Value::Object(members) => members.values().find_map(Value::as_array),
+        other => other.as_array(),
+    };
+    items.map_or(&[], Vec::as_slice)
 }
 
-fn member<'a>(item: &'a Value, names: &[&str]) -> &'a Value {
-    names
+/// Puts the items of `page` after those of `whole`, and takes over what else it says.
+pub fn append(whole: &mut Value, page: Value) {
+    let (Value::Object(whole), Value::Object(page)) = (whole, page) else {
+        return;
+    };
+    for (name, value) in page {
+        match (whole.get_mut(&name), value) {
+            (Some(Value::Array(items)), Value::Array(more)) => items.extend(more),
+            (_, value) => {
+                whole.insert(name, value);
+            }
+        }
+    }
+}
+
+fn member<'a>(item: &'a Value, places: &[&str]) -> &'a Value {
+    places
         .iter()
-        .find_map(|name| item.get(name))
+        .find_map(|place| item.pointer(place))
         .unwrap_or(&Value::Null)
 }
 
@@ -160,33 +181,36 @@ fn queue(answer: &Value, now: Timestamp) -> String {
         return "No endpoints, so nothing waits.\n".to_owned();
     }
     let buckets = buckets(list);
-    let mut titles: Vec<String> = [
+    let titles = [
         "ACCOUNT",
         "ENDPOINT",
         "STATE",
         "PENDING",
         "IN FLIGHT",
+        "WAITS FOR",
+        "LAST",
         "OLDEST",
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    ];
+    let mut titles: Vec<String> = titles.map(str::to_owned).to_vec();
     titles.extend(buckets.iter().map(|bucket| printable(bucket)));
     titles.push("URL".to_owned());
     let mut table = vec![titles];
     for item in list {
         let mut row = vec![
-            cell(member(item, &["account_name", "account"])),
-            cell(member(item, &["endpoint"])),
-            cell(member(item, &["state"])),
-            cell(member(item, &["pending"])),
-            cell(member(item, &["in_flight"])),
-            age(member(item, &["oldest"]), now),
+            cell(member(item, &["/account_name", "/account"])),
+            cell(member(item, &["/endpoint"])),
+            cell(member(item, &["/state"])),
+            cell(member(item, &["/pending"])),
+            cell(member(item, &["/in_flight"])),
+            cell(member(item, &["/wait"])),
+            cell(member(item, &["/last_class"])),
+            age(member(item, &["/oldest"]), now),
         ];
         for bucket in &buckets {
             let count = item.get("ages").and_then(|ages| ages.get(bucket));
             row.push(count.map_or_else(|| "-".to_owned(), cell));
         }
-        row.push(cell(member(item, &["url"])));
+        row.push(cell(member(item, &["/url"])));
         table.push(row);
     }
     align(&table)
@@ -273,34 +297,44 @@ mod tests {
 
     #[test]
     fn tables_are_aligned_with_numbers_to_the_right() {
-        let answer = json!({"data": [
-            {"endpoint": "j8fssz5awsh8", "state": "on hold", "protocol": "relay", "pending": 7,
-             "types": ["*"], "url": "https://a.example/"},
-            {"endpoint": "j8fssz5awsh9", "state": "enabled", "protocol": "standard",
-             "pending": 1200, "types": ["new_*", "x"], "url": "https://b.example/"},
-        ]});
+        let answer = json!({"endpoints": [
+            {"endpoint": "j8fssz5awsh8", "order": {"state": "on_hold"}, "protocol": "relay",
+             "authentication": {"state": "verified"}, "health": {"state": "open", "window": 1},
+             "queue": {"pending": 7}, "types": ["*"], "url": "https://a.example/"},
+            {"endpoint": "j8fssz5awsh9", "order": {"state": "enabled"}, "protocol": "standard",
+             "authentication": {"state": "not_needed"}, "health": null, "queue": {"pending": 1200},
+             "types": ["new_*", "x"], "url": "https://b.example/"},
+        ], "next": null});
         assert_eq!(
             shown(Show::Endpoints, &answer),
-            "ENDPOINT      STATE    PROTOCOL  PENDING  TYPES    URL\n\
-             j8fssz5awsh8  on hold  relay           7  *        https://a.example/\n\
-             j8fssz5awsh9  enabled  standard     1200  new_*,x  https://b.example/\n"
+            "ENDPOINT      ORDER    AUTH        HEALTH  PROTOCOL  PENDING  TYPES    URL\n\
+             j8fssz5awsh8  on_hold  verified    open    relay           7  *        https://a.example/\n\
+             j8fssz5awsh9  enabled  not_needed  -       standard     1200  new_*,x  https://b.example/\n"
         );
+    }
+
+    #[test]
+    fn pages_become_one_list() {
+        let mut whole = json!({"endpoints": [1, 2], "next": "x"});
+        append(&mut whole, json!({"endpoints": [3], "next": null}));
+        assert_eq!(whole, json!({"endpoints": [1, 2, 3], "next": null}));
     }
 
     #[test]
     fn the_queue_is_a_matrix_of_endpoints_and_ages() {
         let answer = json!({"data": [
             {"account": "a1", "account_name": "shop", "endpoint": "e1", "url": "https://a/",
-             "state": "suspended", "pending": 12, "in_flight": 0,
-             "oldest": "2026-01-15T09:30:00Z", "ages": {"10 m": 4, "1 m": 2, "older": 6}},
-            {"account": "a1", "account_name": "shop", "endpoint": "e2", "url": "https://b/",
+             "state": "suspended", "pending": 12, "in_flight": 0, "wait": "suspended",
+             "last_class": "dns", "oldest": "2026-01-15T09:30:00Z",
+             "ages": {"10 m": 4, "1 m": 2, "older": 6}},
+            {"account": "a1", "endpoint": "e2", "url": "https://b/",
              "state": "open", "pending": 0, "in_flight": 0, "oldest": null},
         ]});
         assert_eq!(
             shown(Show::Queue, &answer),
-            "ACCOUNT  ENDPOINT  STATE      PENDING  IN FLIGHT  OLDEST  1 m  10 m  older  URL\n\
-             shop     e1        suspended       12          0  60 m      2     4      6  https://a/\n\
-             shop     e2        open             0          0  -         -     -      -  https://b/\n"
+            "ACCOUNT  ENDPOINT  STATE      PENDING  IN FLIGHT  WAITS FOR  LAST  OLDEST  1 m  10 m  older  URL\n\
+             shop     e1        suspended       12          0  suspended  dns   60 m      2     4      6  https://a/\n\
+             a1       e2        open             0          0  -          -     -         -     -      -  https://b/\n"
         );
     }
 
