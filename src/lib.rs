@@ -23,18 +23,27 @@
 //! | [`store`] | what survives a crash? |
 //! | [`domain`] | what is the business? |
 //! | [`auth`] | who is calling, and who is answering? |
+//! | [`relay`] | what is sent next, and when? The engine in it is pure |
 //! | [`delivery`] | how does one request leave this machine? |
+//! | [`config`] | what does the operator set? |
+//! | [`cli`] | what does the operator type? |
+//! | [`consumer`] | how does a webhook consumer behave? (development and demonstration) |
+//! | [`ops`] | what do the operator and the service manager see? |
 //!
-//! `tests/tidy.rs` holds which room may import which.
+//! `tests/tidy` holds which room may import which.
 
 pub mod attempt;
 pub mod auth;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod consumer;
 pub mod delivery;
 pub mod domain;
 pub mod error;
 pub mod id;
 pub mod json;
 pub mod live;
+pub mod ops;
 pub mod relay;
 pub mod store;
