@@ -16,9 +16,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use super::directory::{Directory, OpenError, Opened, Tried, damaged, open_database, panic_text};
-use super::disk::{Disk, MARKER, footprint};
+use super::disk::{Disk, MARKER, Marker, encode_marker, footprint};
 use super::settings::Settings;
-use super::value;
 use crate::store::{ReadError, Version};
 
 /// Bytes that are written at once.
@@ -53,6 +52,26 @@ pub fn compact(
     finish_swap(&directory)?;
     let old = open_database(&directory.database(), settings.cache, &settings.sync)?;
     rewrite(&directory, old, settings, &mut progress)
+}
+
+/// Creates the directory's database, if there is none. It takes its name when it is complete.
+pub fn create(directory: &Directory, settings: &Settings) -> Result<(), OpenError> {
+    if directory.database().exists() {
+        return Ok(());
+    }
+    let path = directory.join("db.new");
+    let new = open_database(&path, settings.cache, &settings.sync)?;
+    let mut batch = sled::Batch::default();
+    let marker = Marker {
+        version: Version(0),
+        live: 0,
+    };
+    for (key, stored) in encode_marker(marker) {
+        batch.insert(key, stored);
+    }
+    write(&new, batch, settings, &path)?;
+    drop(new);
+    rename(directory, "db.new", "db")
 }
 
 /// Copies `old`, which is the directory's database, and swaps the copy in.
@@ -156,8 +175,11 @@ fn copy(
     }
     copied += waiting;
     // What was copied is what lives: the figure starts afresh here.
-    let live = copied.to_be_bytes();
-    for (key, stored) in value::encode(MARKER, marker.version, &live).unwrap_or_default() {
+    let marker = Marker {
+        version: marker.version,
+        live: copied,
+    };
+    for (key, stored) in encode_marker(marker) {
         batch.insert(key, stored);
     }
     write(&new, batch, settings, new_path)?;
@@ -196,6 +218,13 @@ mod tests {
 
     fn fill(path: &Path, keys: u32) {
         let opened = open_database(path, 1 << 20, &settings().sync).unwrap();
+        let marker = Marker {
+            version: Version(5),
+            live: 0,
+        };
+        for (key, stored) in encode_marker(marker) {
+            opened.tree.insert(key, stored).unwrap();
+        }
         for number in 0..keys {
             let key = format!("k/{number:08}");
             opened.tree.insert(key, vec![7; 3000]).unwrap();

@@ -24,6 +24,12 @@ use crate::store::{Head, Key, KeyRange, LogPage, ReadError, Version, Versioned};
 /// The record of the last commit.
 pub const MARKER: &[u8] = b"meta/commit";
 
+/// The marker as it is stored.
+pub fn encode_marker(marker: Marker) -> Vec<(Vec<u8>, Vec<u8>)> {
+    // Eight bytes are never too long for a value.
+    value::encode(MARKER, marker.version, &marker.live.to_be_bytes()).unwrap_or_default()
+}
+
 /// What is known of an account's log as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LogState {
@@ -198,14 +204,10 @@ impl Disk {
         }
     }
 
-    /// The last commit in the tree; version 0 for an empty database.
+    /// The last commit in the tree. Every database has one from its creation on: sled can take
+    /// a file it does not recognize for an empty one, and that must not look like a new store.
     pub fn marker(&self) -> Result<Marker, ReadError> {
-        let Some(found) = self.get(MARKER)? else {
-            return Ok(Marker {
-                version: Version(0),
-                live: 0,
-            });
-        };
+        let found = self.get(MARKER)?.ok_or(ReadError::Corrupt)?;
         let live = found.value.as_ref().try_into();
         Ok(Marker {
             version: found.version,

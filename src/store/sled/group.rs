@@ -242,8 +242,7 @@ impl<'d> Group<'d> {
             let record = disk::encode_log_state(*state);
             self.replace(&log_key(*account), version, Some(&record))?;
         }
-        let live = self.marker.live.to_be_bytes();
-        for (key, stored) in value::encode(disk::MARKER, version, &live).unwrap_or_default() {
+        for (key, stored) in disk::encode_marker(self.marker) {
             self.batch.insert(key, stored);
         }
         Ok(Sealed {

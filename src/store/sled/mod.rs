@@ -173,11 +173,15 @@ impl Drop for SledStore {
 /// making one that is due.
 fn prepare(directory: &Directory, settings: &Settings) -> Result<Opened, OpenError> {
     compact::finish_swap(directory)?;
+    compact::create(directory, settings)?;
     let path = directory.database();
     let open = || open_database(&path, settings.cache, &settings.sync);
     let opened = open()?;
     let size = opened.file.metadata().tried("measure", &path)?.len();
-    let live = compact::live(&opened).map_err(|error| damaged(&path, error.to_string()))?;
+    let live = compact::live(&opened).map_err(|_| {
+        let reason = "the record of its last commit is missing or cannot be read";
+        damaged(&path, reason.to_owned())
+    })?;
     if size <= settings.compact_over || live >= size / settings.compact_share.max(1) {
         return Ok(opened);
     }

@@ -427,3 +427,6 @@ fn size_of(commit: &Commit) -> usize {
         .map(|append| append.message.size() + 96);
     writes.chain(appends).sum()
 }
+
+#[cfg(test)]
+mod tests;
