@@ -3,6 +3,9 @@
 //! One list of tests, run against every implementation ([`contract`], [`model`]), and what only
 //! the store on a disk can promise ([`disk`], [`failures`]).
 
+// The helpers of tests are tests too: what cannot be must end them.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 #[path = "store/bench.rs"]
 mod bench;
 #[path = "store/contract.rs"]

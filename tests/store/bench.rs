@@ -214,7 +214,7 @@ impl Make {
 
 /// The answer of a receipt; a store that never answers fails the test.
 pub async fn wait(receipt: Receipt) -> Result<Committed, CommitError> {
-    let answer = tokio::time::timeout(Duration::from_secs(60), receipt.wait());
+    let answer = tokio::time::timeout(Duration::from_mins(1), receipt.wait());
     answer.await.expect("the store answers")
 }
 

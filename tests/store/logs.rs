@@ -68,8 +68,8 @@ pub async fn sequences_have_no_gaps_under_concurrency(kind: Kind) {
         assert_eq!(page.messages.len(), TASKS / 2 * EACH);
         for (expected, message) in (1..).zip(&page.messages) {
             assert_eq!(message.seq(), Seq(expected));
-            let counted = (expected - 1).to_string();
-            assert_eq!(message.data, counted, "the counter moved with the log");
+            let before = (expected - 1).to_string();
+            assert_eq!(message.data, before, "the counter moved with the log");
             assert!(ids.remove(&message.id), "only what was promised is there");
         }
     }
