@@ -77,7 +77,7 @@ impl Bench {
             Kind::Memory => Self::memory(MemoryStore::stepped()),
             Kind::Sled | Kind::SledUncached => {
                 let bench = Self::sled(kind);
-                bench.gate.set_shut(true);
+                bench.hold();
                 bench
             }
         }
@@ -107,6 +107,11 @@ impl Bench {
             gate,
             _dir: dir,
         }
+    }
+
+    /// Makes nothing durable from here on; only for a store that was opened by [`Bench::held`].
+    pub fn hold(&self) {
+        self.gate.set_shut(true);
     }
 
     /// Makes what is queued durable.

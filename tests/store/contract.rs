@@ -202,37 +202,81 @@ pub async fn values_of_every_length_come_back(kind: Kind) {
     assert!(store.scan(&keys::endpoints(A), 9).await.unwrap().is_empty());
 }
 
-/// Two keys always change together; no scan may see them differ.
-pub async fn a_scan_sees_every_commit_whole(kind: Kind) {
+/// Two keys count up in turn, and two more together with each; a scan that mixed two states would
+/// see the pair torn or one of the two ahead by more than one.
+pub async fn a_scan_sees_the_state_after_one_commit(kind: Kind) {
+    const ROUNDS: u64 = 400;
     let bench = Bench::open(kind);
-    commit(&[A])
-        .put(&key(1), "0")
-        .put(&key(500), "0")
-        .done(&*bench.store)
-        .await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let (store, stopped) = (bench.store.clone(), stop.clone());
+    let set = |number: u64, count: u64| {
+        let text = count.to_string();
+        commit(&[A])
+            .put(&key(number), text.clone())
+            .put(&key(number + 100), text)
+    };
+    set(1, 0).done(&*bench.store).await;
+    set(2, 0).done(&*bench.store).await;
+    let (store, stop) = (bench.store.clone(), Arc::new(AtomicBool::new(false)));
+    let stopped = stop.clone();
     let writer = tokio::spawn(async move {
-        for round in 0..150_u32 {
-            let text = round.to_string();
-            let make = commit(&[A]).put(&key(1), text.clone()).put(&key(500), text);
-            let make = if round % 3 == 0 { make } else { make.relaxed() };
-            // Every other commit waits, so that the queue is now short and now long.
-            let receipt = make.submit(&*store);
-            if round % 2 == 0 {
+        for round in 1..=ROUNDS {
+            drop(set(1, round).relaxed().submit(&*store));
+            let receipt = set(2, round).submit(&*store);
+            // Some rounds wait, so that the queue is now short and now long.
+            if round % 4 == 0 {
                 wait(receipt).await.unwrap();
             }
         }
         stopped.store(true, Ordering::SeqCst);
     });
-    let mut range = keys::endpoints(A);
-    while !stop.load(Ordering::SeqCst) {
-        range.newest_first = !range.newest_first;
-        let found = bench.store.scan(&range, 10).await.unwrap();
-        assert_eq!(found.len(), 2);
-        assert_eq!(found[0].1, found[1].1);
+    // Several at once keep the readers busy, so that much happens during one scan.
+    let scans = (0..16_u8).map(|reader| {
+        let (store, stop) = (bench.store.clone(), stop.clone());
+        let mut range = keys::endpoints(A);
+        range.newest_first = reader % 2 == 0;
+        tokio::spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                let mut found = store.scan(&range, 10).await.unwrap();
+                found.sort_by(|one, other| one.0.cmp(&other.0));
+                let counts: Vec<u64> = found
+                    .iter()
+                    .map(|(_, found)| std::str::from_utf8(&found.value).unwrap())
+                    .map(|text| text.parse().unwrap())
+                    .collect();
+                let [first, second, first_twin, second_twin] = counts[..] else {
+                    panic!("four keys: {counts:?}");
+                };
+                assert_eq!((first, second), (first_twin, second_twin));
+                assert!(first == second || first == second + 1, "{counts:?}");
+            }
+        })
+    });
+    for scan in scans.collect::<Vec<_>>() {
+        scan.await.unwrap();
     }
     writer.await.unwrap();
+}
+
+pub async fn a_range_read_over_queued_deletes_holds(kind: Kind) {
+    let bench = Bench::held(kind);
+    let store = &*bench.store;
+    let first = (1..=6).fold(commit(&[A]), |make, number| make.put(&key(number), "x"));
+    let mut receipts = vec![first.submit(store)];
+    bench.release();
+    wait(receipts.remove(0)).await.unwrap();
+    let before = commit(&[B]).put(&keys::account(B), "x");
+    bench.hold();
+    // Under way alone, so that the others make one group.
+    receipts.push(before.submit(store));
+    receipts.push(commit(&[A]).delete(&key(1)).delete(&key(6)).submit(store));
+    for range in [keys::endpoints(A), keys::endpoints(A).newest_first()] {
+        let read = range_read(store, &range, 2).await;
+        assert_eq!(read.found.len(), 2);
+        receipts.push(expecting(read).submit(store));
+    }
+    bench.release();
+    for receipt in receipts {
+        wait(receipt).await.unwrap();
+    }
 }
 
 pub async fn empty_and_inverted_ranges_hold_nothing(kind: Kind) {

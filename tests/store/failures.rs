@@ -197,6 +197,9 @@ async fn a_conflict_that_only_the_disk_knows_fails_what_is_queued_behind_it() {
     let failing = failing.append(A, 1, 10).submit(&store);
     let behind = append(&store, A, 2);
     let both = commit(&[B, A]).append(B, 1, 10).submit(&store);
+    // Too large for the same group, and wrong in nothing but what it follows.
+    let later = commit(&[A]).put(&key(5), vec![b'x'; 1 << 20]);
+    let later = later.submit(&store);
     let elsewhere = commit(&[AccountId::from_number(3)]).put(&key(4), "stands");
     let elsewhere = elsewhere.submit(&store);
     assert_eq!(
@@ -206,11 +209,13 @@ async fn a_conflict_that_only_the_disk_knows_fails_what_is_queued_behind_it() {
     );
     faults.gate.set_shut(false);
     wait(before).await.unwrap();
-    for receipt in [failing, behind, both] {
+    for receipt in [failing, behind, both, later] {
         assert_eq!(wait(receipt).await, Err(CommitError::Conflict));
     }
     wait(elsewhere).await.unwrap();
-    assert_eq!(value(&store, &key(3)).await, None, "taken back");
+    for number in [3, 5] {
+        assert_eq!(value(&store, &key(number)).await, None, "taken back");
+    }
     for account in [A, B] {
         assert_eq!(store.head(account).await.unwrap().last, Seq(0));
         commit(&[account]).append(account, 1, 10).done(&store).await;

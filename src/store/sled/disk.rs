@@ -215,7 +215,8 @@ impl Disk {
         })
     }
 
-    /// Messages from `from` to `until` (inclusive): at most `max_messages`, and no more once
+    /// Messages from `from` to `until` (inclusive), which is the last one of a synced group, so
+    /// that no block goes on beyond it: at most `max_messages`, and no more once
     /// their sizes have reached `max_bytes`.
     pub fn read_log(
         &self,
@@ -239,7 +240,7 @@ impl Disk {
             }
             let packed: Bytes = self.resolve(&key, &stored)?.value;
             for message in block::unpack(&packed)? {
-                if message.seq() > until || page.messages.len() >= max_messages {
+                if page.messages.len() >= max_messages {
                     return Ok(page);
                 }
                 if bytes >= max_bytes && !page.messages.is_empty() {

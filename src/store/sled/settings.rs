@@ -46,7 +46,9 @@ impl fmt::Debug for SyncFile {
 /// Settings of the sled store. All sizes in bytes.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Size of the database file from which on commits that are not essential are refused.
+    /// Size of the database file from which on commits that are not essential are refused, unless
+    /// less than half as much is live: the file does not shrink, but freed room in it is used
+    /// again. It can therefore grow somewhat beyond this while there is much dead data in it.
     pub max_disk: u64,
     /// Size of one account's log from which on its commits are refused; none = half of
     /// `max_disk`.
