@@ -194,14 +194,14 @@ impl Directory {
     }
 
     /// Creates the ballast of `bytes` unless it is there. True when it is. Leaves none behind
-    /// unless there is room for four of it, so that it never takes the last space itself.
+    /// unless there is room for two of it, so that it never takes the last space itself.
     pub fn ensure_ballast(&self, bytes: u64) -> bool {
         let path = self.join("ballast");
         if bytes == 0 || fs::metadata(&path).is_ok_and(|found| found.len() == bytes) {
             return true;
         }
         let room = rustix::fs::statvfs(&self.path)
-            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) / 4 >= bytes);
+            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) / 2 >= bytes);
         if !room {
             return false;
         }

@@ -18,10 +18,11 @@
 //!
 //! # What survives
 //!
-//! The table of facts about sled 0.34.7 is in `README.md`'s chapter on the store; the
-//! precautions stand where they are taken: [`value`] (nothing longer than 4 KiB), [`block`]
-//! (messages in blocks), [`directory`] (no flusher, own sync), [`writer`] (reopening after any
-//! failure), [`compact`] (the file does not shrink by itself).
+//! sled 0.34.7 alone does not survive power loss, puts large values into files it never syncs,
+//! stays broken after its first write error, and never gives disk space back. The precautions
+//! stand where they are taken: [`directory`] (no flusher of its own), [`writer`] (flush **and**
+//! sync after every group, opening again after any failure), [`value`] and [`block`] (nothing
+//! longer than 4 KiB), [`compact`] (a smaller file).
 
 mod block;
 mod compact;
@@ -79,8 +80,9 @@ impl SledStore {
     pub fn open(path: &Path, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
         let directory = Directory::lock(path)?;
         let opened = prepare(&directory, &settings)?;
-        if !directory.ensure_ballast(settings.ballast) {
-            tracing::warn!("there is no room for the ballast");
+        let ballast_spent = !directory.ensure_ballast(settings.ballast);
+        if ballast_spent {
+            tracing::warn!("the disk has no room for the ballast: only outcomes are stored");
         }
         let slot: Slot = Arc::new(RwLock::new(None));
         let (readers, mut threads) = Readers::start(&slot).tried("start threads for", path)?;
@@ -90,7 +92,7 @@ impl SledStore {
             max_queue: settings.max_queue,
             file: 0,
             live: 0,
-            ballast_spent: false,
+            ballast_spent,
         };
         let front = Front::new(Version(0), limits, Tail::new(settings.log_cache));
         let readers = (slot, readers);
@@ -231,7 +233,7 @@ impl Store for SledStore {
         let (answer, receipt) = Receipt::new();
         let taken = self.shared.front().submit(commit, answer);
         match taken {
-            Ok(()) => self.shared.wake.notify_all(),
+            Ok(()) => self.shared.wake.notify_one(),
             Err((answer, error)) => {
                 // The receipt is still here.
                 let _ = answer.send(Err(error));

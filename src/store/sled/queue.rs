@@ -252,8 +252,8 @@ impl Front {
                 }
             }
         }
-        for append in &queued.commit.appends {
-            if let Some(log) = self.logs.get_mut(&append.account) {
+        for account in queued.accounts() {
+            if let Some(log) = self.logs.get_mut(&account) {
                 log.queued
                     .retain(|(version, _, _)| *version != queued.version);
             }

@@ -13,7 +13,8 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use super::directory::{OpenError, Tried, open_database, panic_text};
@@ -257,9 +258,8 @@ impl Writer {
     }
 
     /// Opens the database again after a failure and answers `group` with what became of it.
-    fn recover(&self, mut group: Vec<Queued>, failure: &Failure) {
+    fn recover(&self, group: Vec<Queued>, failure: &Failure) {
         tracing::error!(%failure, "the store cannot write and is opened again");
-        let watch = Stopwatch::start();
         let (waiting, trims) = self.shared.fail();
         for queued in waiting {
             queued.resolve(Err(CommitError::Unavailable));
@@ -271,20 +271,18 @@ impl Writer {
             self.shared.spend_ballast();
         }
         let news = News::of(&group);
+        let waiting = Waiting::start(group);
         let mut retry = FIRST_RETRY;
         loop {
             match self.reopen() {
                 Ok(marker) => {
-                    self.settle_failed(group, &news, marker.version);
+                    self.settle_failed(waiting.take(), &news, marker.version);
                     return;
                 }
                 Err(error) => tracing::warn!(%error, "the store cannot be opened yet"),
             }
-            if watch.elapsed() + retry >= PATIENCE {
-                give_up(&mut group);
-            }
             if !self.shared.sleep(retry) {
-                give_up(&mut group);
+                give_up(waiting.take());
                 return;
             }
             retry = (retry * 2).min(LAST_RETRY);
@@ -326,10 +324,48 @@ fn not_open() -> Failure {
     Failure::Sled("the database is not open".to_owned())
 }
 
-fn give_up(group: &mut Vec<Queued>) {
-    for queued in group.drain(..) {
+fn give_up(group: Vec<Queued>) {
+    for queued in group {
         queued.resolve(Err(CommitError::Unavailable));
     }
+}
+
+/// A failed group whose callers wait for the truth, for [`PATIENCE`] at most: opening a large
+/// database again can take longer.
+#[derive(Debug)]
+struct Waiting {
+    group: Arc<Mutex<Vec<Queued>>>,
+    /// Ends the thread when it is dropped.
+    _open: mpsc::Sender<()>,
+}
+
+impl Waiting {
+    fn start(group: Vec<Queued>) -> Self {
+        let group = Arc::new(Mutex::new(group));
+        let (open, opened) = mpsc::channel::<()>();
+        let waiting = Self { group, _open: open };
+        let group = waiting.group.clone();
+        let builder = thread::Builder::new().name("store-patience".to_owned());
+        let started = builder.spawn(move || {
+            if opened.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                give_up(take(&group));
+            }
+        });
+        if started.is_err() {
+            // Without the thread nobody would count the time.
+            give_up(waiting.take());
+        }
+        waiting
+    }
+
+    /// Those who still wait.
+    fn take(&self) -> Vec<Queued> {
+        take(&self.group)
+    }
+}
+
+fn take(group: &Mutex<Vec<Queued>>) -> Vec<Queued> {
+    std::mem::take(&mut group.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// After a failed sync the kernel may show pages as clean that never reached the disk. What is
