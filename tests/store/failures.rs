@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ struct Faults {
     left: AtomicI32,
     number: Mutex<i32>,
     gate: Arc<Gate>,
+    /// Shuts the gate after a fault.
+    hang: AtomicBool,
 }
 
 const ENOSPC: i32 = 28;
@@ -41,7 +43,13 @@ impl Faults {
             .left
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, step)
         {
-            Ok(_) => Err(io::Error::from_raw_os_error(*self.number.lock().unwrap())),
+            Ok(_) => {
+                if self.hang.load(Ordering::SeqCst) {
+                    self.gate.set_shut(true);
+                }
+                let number = *self.number.lock().unwrap();
+                Err(io::Error::from_raw_os_error(number))
+            }
             Err(_) => file.sync_data(),
         }
     }
@@ -136,6 +144,20 @@ async fn a_disk_that_stays_broken_is_reported_in_time_and_forgiven_when_it_heals
     drop(store);
     let (store, _) = open(dir.path(), 0);
     assert_eq!(seqs(&store, A, 1).await, [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reopening_that_hangs_keeps_no_caller_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, faults) = open(dir.path(), 0);
+    faults.hang.store(true, Ordering::SeqCst);
+    faults.fail(1, EIO);
+    let unknown = wait(append(&store, A, 1)).await;
+    assert_eq!(unknown, Err(CommitError::Unavailable));
+    assert!(!store.stats().open);
+    faults.gate.set_shut(false);
+    reopened(&store).await;
+    assert_eq!(seqs(&store, A, 1).await, [1], "what was unknown stands");
 }
 
 #[tokio::test(flavor = "multi_thread")]
