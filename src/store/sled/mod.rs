@@ -20,9 +20,9 @@
 //!
 //! sled 0.34.7 alone does not survive power loss, puts large values into files it never syncs,
 //! stays broken after its first write error, and never gives disk space back. The precautions
-//! stand where they are taken: [`directory`] (no flusher of its own), [`writer`] (flush **and**
-//! sync after every group, opening again after any failure), [`value`] and [`block`] (nothing
-//! longer than 4 KiB), [`compact`] (a smaller file).
+//! stand where they are taken: `directory.rs` (no flusher of its own), `writer.rs` (flush **and**
+//! sync after every group, opening again after any failure), `value.rs` and `block.rs` (nothing
+//! longer than 4 KiB), `compact.rs` (a smaller file).
 
 mod block;
 mod compact;
