@@ -87,10 +87,11 @@ impl KeyRange {
         }
     }
 
-    /// The same range without the keys up to and including `key`.
+    /// The same range without the keys up to and including `key`, which may lie anywhere.
     #[must_use]
     pub fn following(mut self, key: &Key) -> Self {
-        self.start = Key(format!("{key}\u{1}"));
+        self.start = self.start.max(Key(format!("{key}\u{1}")));
+        self.end = self.end.max(self.start.clone());
         self
     }
 

@@ -31,6 +31,9 @@ struct Log {
 
 impl Image {
     fn scan(&self, range: &KeyRange, limit: usize) -> Vec<(Key, Versioned)> {
+        if range.start >= range.end {
+            return Vec::new();
+        }
         let found = self.records.range(range.start.clone()..range.end.clone());
         let owned = |(key, found): (&Key, &Versioned)| (key.clone(), found.clone());
         if range.newest_first {
@@ -272,7 +275,8 @@ impl Store for MemoryStore {
         };
         let mut bytes = 0;
         for message in log.messages.range(from..).map(|(_, message)| message) {
-            if page.messages.len() >= max_messages || (bytes >= max_bytes && bytes > 0) {
+            let filled = bytes >= max_bytes && !page.messages.is_empty();
+            if page.messages.len() >= max_messages || filled {
                 break;
             }
             bytes += message.size();
