@@ -22,14 +22,20 @@
 //! | [`clock`], [`id`], [`error`], [`json`], [`attempt`], [`live`] | words that every room shares |
 //! | [`store`] | what survives a crash? |
 //! | [`domain`] | what is the business? |
+//! | [`auth`] | who is calling? |
+//! | [`limit`] | how often may they? |
+//! | [`api`] | how do callers speak to us? |
 //!
 //! `tests/tidy.rs` holds which room may import which.
 
+pub mod api;
 pub mod attempt;
+pub mod auth;
 pub mod clock;
 pub mod domain;
 pub mod error;
 pub mod id;
 pub mod json;
+pub mod limit;
 pub mod live;
 pub mod store;
