@@ -218,10 +218,7 @@ impl<'de> Visitor<'de> for Checked {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Shape, A::Error> {
         let inner = self.deeper::<A::Error>()?.depth;
-        while items
-            .next_element_seed(Self { depth: inner })?
-            .is_some()
-        {}
+        while items.next_element_seed(Self { depth: inner })?.is_some() {}
         Ok(Shape::Array)
     }
 
@@ -290,7 +287,11 @@ mod tests {
         ] {
             let checked = check(text).map(|_| ()).map_err(|error| error.to_string());
             let parsed = parse(text.as_bytes()).map(|_| ());
-            assert_eq!(checked, parsed.map_err(|error| error.to_string()), "{text:.40}");
+            assert_eq!(
+                checked,
+                parsed.map_err(|error| error.to_string()),
+                "{text:.40}"
+            );
         }
         assert_eq!(check("{}"), Ok(Shape::Object));
         assert_eq!(check(" \"x\" "), Ok(Shape::Text));

@@ -419,9 +419,16 @@ mod tests {
             retry_after: 1,
         };
         assert_eq!(limits.take(&key(1), None), refused);
-        assert_eq!(limits.take(&key(1), None), refused, "a refusal costs nothing");
+        assert_eq!(
+            limits.take(&key(1), None),
+            refused,
+            "a refusal costs nothing"
+        );
         clock.set(Timestamp(1_000_499));
-        assert!(matches!(limits.take(&key(1), None), Decision::Refused { .. }));
+        assert!(matches!(
+            limits.take(&key(1), None),
+            Decision::Refused { .. }
+        ));
         clock.set(Timestamp(1_000_500));
         assert_eq!(limits.take(&key(1), None), allowed(120, 0, 60));
         clock.set(Timestamp(1_061_000));
@@ -473,7 +480,10 @@ mod tests {
         for number in 1..200_000 {
             limits.take(&key(number), None);
         }
-        assert!(matches!(limits.take(&key(0), None), Decision::Refused { .. }));
+        assert!(matches!(
+            limits.take(&key(0), None),
+            Decision::Refused { .. }
+        ));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! not know who receives them.
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::endpoint::{DisabledReason, Endpoint};
 use crate::clock::Timestamp;
@@ -54,7 +54,7 @@ pub enum AuthFailure {
 }
 
 /// Why a delivery ended without success.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadReason {
     /// Too old.

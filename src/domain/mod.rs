@@ -5,9 +5,17 @@
 //! or a concrete store.
 
 pub mod account;
+pub mod acknowledgement;
 pub mod api_key;
 pub mod api_login;
+pub mod attempt_log;
 pub mod authentication;
+pub mod dead_letter;
 pub mod endpoint;
 pub mod event;
+pub mod idempotency;
+pub mod job;
+pub mod message;
+pub mod registration;
 pub mod secret;
+pub mod text;
