@@ -19,3 +19,4 @@ pub mod message;
 pub mod registration;
 pub mod secret;
 pub mod text;
+pub mod zone;

@@ -22,7 +22,7 @@ const MAX_FILTERS: usize = 64;
 const MAX_TYPES: usize = 100;
 /// Characters of a description.
 const MAX_DESCRIPTION: usize = 256;
-/// Keys of an endpoint that one commit removes.
+/// Dead letters of an endpoint that one commit removes.
 const MAX_REMOVED: usize = 4096;
 
 /// Settings to change; what is none stays (or has its default at creation).
@@ -178,17 +178,15 @@ pub async fn list(
     Ok(found.into_iter().map(|(_, endpoint)| endpoint).collect())
 }
 
-/// Removes an endpoint with everything that is stored for it. False when its records are too
-/// many for one commit: this one then removed a part of them (dead letters first), the endpoint
-/// still stands, and the call must be repeated.
-pub async fn remove(tx: &Tx, account: AccountId, id: EndpointId) -> Result<bool> {
-    load(tx, account, id).await?;
+/// Everything that is stored for an endpoint beside its own record, what there can be most of
+/// first.
+fn belongings(account: AccountId, id: EndpointId) -> [KeyRange; 7] {
     let single = |key: keys::Key| KeyRange {
         end: keys::Key::from_stored(format!("{key}\u{1}")),
         start: key,
         newest_first: false,
     };
-    let ranges = [
+    [
         keys::dead_ranges(account, id),
         keys::attempts(account, id),
         keys::orders(account, id),
@@ -196,21 +194,39 @@ pub async fn remove(tx: &Tx, account: AccountId, id: EndpointId) -> Result<bool>
         keys::batches(account, id),
         single(keys::acked(account, id)),
         single(keys::cursor(account, id)),
-    ];
-    let mut room = MAX_REMOVED;
-    for range in &ranges {
-        let found = tx.scan(range, room + 1).await?;
-        let whole = found.len() <= room;
-        for (key, _) in found.into_iter().take(room) {
-            tx.delete(key);
-            room -= 1;
+    ]
+}
+
+/// Removes dead letters until one commit can take the rest of an endpoint's records. False when
+/// this commit did not come that far and the call must be repeated. The endpoint still stands.
+pub async fn make_removable(tx: &Tx, account: AccountId, id: EndpointId) -> Result<bool> {
+    load(tx, account, id).await?;
+    let range = keys::dead_ranges(account, id);
+    // Everything but dead letters is bounded by the engine and by the ring of attempts.
+    let found = tx.scan(&range, 2 * MAX_REMOVED).await?;
+    let Some(excess) = found.len().checked_sub(MAX_REMOVED).filter(|n| *n > 0) else {
+        return Ok(true);
+    };
+    for (key, _) in found.into_iter().take(excess) {
+        tx.delete(key);
+    }
+    Ok(excess < MAX_REMOVED)
+}
+
+/// Removes an endpoint with everything that is stored for it, in this one commit.
+pub async fn remove(tx: &Tx, account: AccountId, id: EndpointId) -> Result<()> {
+    load(tx, account, id).await?;
+    for range in belongings(account, id) {
+        let found = tx.scan(&range, 2 * MAX_REMOVED).await?;
+        if found.len() == 2 * MAX_REMOVED {
+            return Err(Error::conflict("The endpoint is too busy; try again"));
         }
-        if !whole {
-            return Ok(false);
+        for (key, _) in found {
+            tx.delete(key);
         }
     }
     tx.delete(keys::endpoint(account, id));
-    Ok(true)
+    Ok(())
 }
 
 async fn first_login(tx: &Tx, account: AccountId) -> Result<String> {
