@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -128,6 +128,17 @@ impl Clock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Time that never steps, since an arbitrary start: for limits that a step of the wall clock
+    /// must not open or shut. A manual clock gives its own hand.
+    #[must_use]
+    pub fn steady(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        match &self.manual {
+            Some(millis) => Duration::from_millis(millis.load(Ordering::SeqCst)),
+            None => START.get_or_init(Instant::now).elapsed(),
+        }
     }
 
     /// Moves a manual clock to `time`; the system's clock is not moved by anybody here.

@@ -24,6 +24,8 @@
 //! | [`domain`] | what is the business? |
 //! | [`auth`] | who is calling, and who is answering? |
 //! | [`relay`] | what is sent next, and when? The engine in it is pure |
+//! | [`limit`] | how often may they? |
+//! | [`api`] | how do callers speak to us? |
 //! | [`delivery`] | how does one request leave this machine? |
 //! | [`config`] | what does the operator set? |
 //! | [`cli`] | what does the operator type? |
@@ -32,6 +34,7 @@
 //!
 //! `tests/tidy` holds which room may import which.
 
+pub mod api;
 pub mod attempt;
 pub mod auth;
 pub mod cli;
@@ -43,6 +46,7 @@ pub mod domain;
 pub mod error;
 pub mod id;
 pub mod json;
+pub mod limit;
 pub mod live;
 pub mod ops;
 pub mod relay;

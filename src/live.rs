@@ -68,6 +68,42 @@ pub enum Wait {
     Thin,
 }
 
+impl Wait {
+    /// The stable word of the management API and the operator's queue.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::OnHold => "on_hold",
+            Self::Unverified { .. } => "unverified",
+            Self::AwaitingConfirmation { .. } => "awaiting_confirmation",
+            Self::Suspended { .. } => "suspended",
+            Self::HeldBack { .. } => "held_back",
+            Self::InFlight => "in_flight",
+            Self::Deferred { .. } => "deferred",
+            Self::Bound => "bound",
+            Self::Slot => "slot",
+            Self::Thin => "thin",
+        }
+    }
+
+    /// When the wait may be over by itself.
+    pub fn until(&self) -> Option<Timestamp> {
+        match *self {
+            Self::Unverified { due } => due,
+            Self::AwaitingConfirmation { until }
+            | Self::Suspended { until }
+            | Self::HeldBack { until } => Some(until),
+            Self::Deferred { due } => Some(due),
+            Self::Disabled
+            | Self::OnHold
+            | Self::InFlight
+            | Self::Bound
+            | Self::Slot
+            | Self::Thin => None,
+        }
+    }
+}
+
 /// One endpoint now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointNow {

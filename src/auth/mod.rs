@@ -1,5 +1,6 @@
 //! Who is calling, and who is answering: credentials, proofs and sealed secrets.
 
+pub mod caller;
 pub mod credentials;
 pub mod proof;
 pub mod seal;

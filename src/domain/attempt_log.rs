@@ -1,45 +1,67 @@
-//! The remembered attempts of an endpoint.
+//! The attempts of an endpoint that an operator can look at.
 //!
-//! Owns the record of one attempt and how many are kept. Does not know how attempts are made.
+//! Owns the row and its ring of slots. Does not know how an attempt is made or judged; holds no
+//! payload and no secret.
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id::{AccountId, EndpointId};
+use crate::store::{Tx, keys};
 
-/// Attempts remembered per endpoint; the oldest is overwritten.
+/// Attempts kept per endpoint; slots are `0..SLOTS`, used in rotation.
 pub const SLOTS: u64 = 256;
 
 /// What an attempt was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A batch.
+pub enum AttemptKind {
+    /// Messages.
     Delivery,
     /// A proof of identity.
     Authenticate,
-    /// A wake-up of a thin consumer.
+    /// A wake-up in thin mode.
     Wakeup,
 }
 
 /// One attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRow {
-    /// When it ended.
+    /// When it started.
     pub at: Timestamp,
-    /// What for.
-    pub kind: Kind,
-    /// The batch; none for an authenticate.
-    pub batch: Option<String>,
-    /// The how-manieth attempt for the batch's messages; 0 where nothing is counted.
+    /// The batch, or the id of the authenticate request.
+    pub batch: String,
+    /// What it was for.
+    pub kind: AttemptKind,
+    /// Which attempt of its batch, from 1.
     pub number: u32,
-    /// Messages in the request.
-    pub messages: u64,
-    /// Class of the outcome (`attempt::Class`).
+    /// Messages in it.
+    pub messages: u32,
+    /// How it ended ([`crate::attempt::Class`]).
     pub class: String,
-    /// What happened and what to do about it.
+    /// What happened and what to do, in one sentence.
     pub hint: String,
     /// HTTP status, where a head was received.
     pub status: Option<u16>,
-    /// From start to end.
+    /// From its start to its end, in milliseconds.
     pub took_ms: u64,
+    /// What followed for the batch: delivered, refused, deferred and the like.
+    pub verdict: String,
+}
+
+/// The remembered attempts, newest first, at most `limit`.
+pub async fn list(
+    tx: &Tx,
+    account: AccountId,
+    endpoint: EndpointId,
+    limit: usize,
+) -> Result<Vec<AttemptRow>> {
+    let range = keys::attempts(account, endpoint);
+    let slots = usize::try_from(SLOTS).unwrap_or(usize::MAX);
+    let found = tx.read_range::<AttemptRow>(&range, slots).await?;
+    let mut rows: Vec<AttemptRow> = found.into_iter().map(|(_, row)| row).collect();
+    rows.sort_by(|one, other| (other.at, &other.batch).cmp(&(one.at, &one.batch)));
+    rows.truncate(limit);
+    Ok(rows)
 }

@@ -1,6 +1,7 @@
-//! Jobs: a part of the log offered to an endpoint again, beside its main cursor.
+//! Jobs: messages that are offered to an endpoint once more, beside its main cursor.
 //!
-//! Owns the record. Does not know how a job is worked off: that is the relay's.
+//! Owns the record by which a job is ordered and in which the relay keeps how far it has come:
+//! its ranges shrink as they are read. Does not know how a job is worked off.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,21 +11,21 @@ use crate::id::{EndpointId, JobId, Seq};
 /// What a job is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Dead letters back to the queue.
+pub enum JobKind {
+    /// Dead letters go back to the queue.
     Redrive,
 }
 
-/// A stored, resumable job.
+/// An order to offer ranges of the log again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// The reference.
     pub id: JobId,
-    /// Whose queue it joins.
+    /// To whom.
     pub endpoint: EndpointId,
-    /// What for.
-    pub kind: Kind,
-    /// What is still to be read, as inclusive ranges.
+    /// Why.
+    pub kind: JobKind,
+    /// What is still to be read, as inclusive, rising ranges.
     pub ranges: Vec<(Seq, Seq)>,
     /// When it was ordered.
     pub created_at: Timestamp,

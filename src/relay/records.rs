@@ -12,8 +12,8 @@ use super::engine::{
 use crate::attempt::Class;
 use crate::clock::{Millis, Timestamp};
 use crate::domain::dead_letter::DeadRange;
-use crate::domain::job::Job;
-use crate::domain::{event, job};
+use crate::domain::event;
+use crate::domain::job::{Job, JobKind};
 use crate::error::Result;
 use crate::id::{AccountId, BatchId, EndpointId, JobId, Seq};
 use crate::store::tx::encode;
@@ -188,7 +188,7 @@ pub fn writes(
             let record = Job {
                 id: state.id,
                 endpoint,
-                kind: job::Kind::Redrive,
+                kind: JobKind::Redrive,
                 ranges: state.remaining.pairs().to_vec(),
                 created_at: state.created_at,
                 delivered: state.delivered,

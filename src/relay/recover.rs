@@ -100,7 +100,7 @@ pub async fn acknowledgements(database: &Database, endpoint: &Endpoint) -> Resul
         let Ok(order) = key.last_part().parse::<JobId>() else {
             continue;
         };
-        let named = Ranges::from_pairs(acknowledge.ranges);
+        let named = Ranges::from_pairs(acknowledge.seqs);
         let messages = reader::load(&**database.store(), endpoint, &named)
             .await
             .map_err(|_| Error::unavailable("The log cannot be read now"))?;

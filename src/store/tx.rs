@@ -308,6 +308,12 @@ impl Tx {
         Ok(())
     }
 
+    /// Whether nothing was written or appended yet: such a transaction commits nothing.
+    pub fn is_unchanged(&self) -> bool {
+        let state = self.state();
+        state.writes.is_empty() && state.appends.is_empty()
+    }
+
     /// Removes `key`.
     pub fn delete(&self, key: Key) {
         self.state().writes.insert(key, None);

@@ -18,7 +18,7 @@ use hookrelay::domain::endpoint::{
     ScheduleOverride,
 };
 use hookrelay::domain::event::{AuthFailure, Method};
-use hookrelay::domain::job::{Job, Kind};
+use hookrelay::domain::job::{Job, JobKind};
 use hookrelay::domain::secret::Sealed;
 use hookrelay::error::Error;
 use hookrelay::id::{AccountId, EndpointId, JobId, MessageId, Seq};
@@ -1346,7 +1346,7 @@ async fn redrive(
     let job = Job {
         id,
         endpoint,
-        kind: Kind::Redrive,
+        kind: JobKind::Redrive,
         ranges,
         created_at,
         delivered: 0,
@@ -1366,7 +1366,7 @@ async fn acknowledge(
         return Ok(());
     }
     let ranges = vec![(first, last)];
-    let order = hookrelay::domain::acknowledgement::Acknowledge { ranges };
+    let order = hookrelay::domain::acknowledgement::Acknowledge { seqs: ranges };
     tx.put(
         keys::order(account, endpoint, JobId::random(tx.entropy())),
         &order,

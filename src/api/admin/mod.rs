@@ -1,0 +1,148 @@
+//! The operator's API on the admin socket: accounts, keys, the state of the whole.
+//!
+//! Who may open the socket is the operator, so there is no key, no HTTPS rule and no limit. Owns
+//! `/admin/v1/`; below `/admin/v1/accounts/{account}/` stand the routes of the management API,
+//! which the composition hands in. Does not know the relay but through [`Live`].
+
+mod accounts;
+mod status;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{MethodRouter, delete, get};
+use bytes::Bytes;
+
+use super::dialect;
+use super::front::{Answer, Core, Gate, Head, Mount, Refusal, Surface};
+use crate::auth::caller::Caller;
+use crate::clock::Timestamp;
+use crate::domain::account;
+use crate::error::Result;
+use crate::id::AccountId;
+use crate::live::Live;
+
+const PREFIX: &str = "/admin/v1";
+/// Where the management API's routes stand for an account.
+const ACCOUNT: &str = "/admin/v1/accounts/{account}";
+
+/// Figures of the store, opaque to this room.
+pub type StoreFigures = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+
+/// What the operator's routes need.
+pub struct Context {
+    /// What every surface stands on.
+    pub core: Arc<Core>,
+    /// The running relay.
+    pub live: Arc<dyn Live>,
+    /// When the daemon started.
+    pub started: Timestamp,
+    /// Figures of the store.
+    pub store: StoreFigures,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+/// The operator, who needs no proof on this socket: for routes of the whole installation.
+#[derive(Debug)]
+struct Admin;
+
+/// The operator acting for the account in the path.
+#[derive(Debug)]
+pub struct Operator {
+    core: Arc<Core>,
+}
+
+/// The account that stands for the whole installation: no account has it.
+const INSTALLATION: AccountId = AccountId::from_number(0);
+
+macro_rules! operator_surface {
+    ($surface:ty, |$this:ident, $head:ident| $identify:expr) => {
+        impl Surface for $surface {
+            type Input = Bytes;
+
+            fn name(&self) -> &'static str {
+                "admin"
+            }
+
+            fn credentials_in_head(&self) -> bool {
+                true
+            }
+
+            fn content_type(&self, _: &Head) -> &'static str {
+                dialect::JSON
+            }
+
+            fn refuse(&self, _: &Head, refusal: &Refusal<'_>) -> Answer {
+                dialect::refuse(refusal)
+            }
+
+            async fn decode(&self, _: &Head, body: Bytes) -> Result<Bytes> {
+                Ok(body)
+            }
+
+            async fn identify(&self, $head: &Head, _: Option<&Bytes>) -> Result<Caller> {
+                let $this = self;
+                $identify
+            }
+
+            fn canonical(&self, head: &Head, input: &Bytes) -> Result<Option<Cow<'static, str>>> {
+                dialect::canonical(head, input).map(|text| Some(text.into()))
+            }
+        }
+    };
+}
+
+operator_surface!(Admin, |_this, _head| Ok(Caller::operator(INSTALLATION)));
+operator_surface!(Operator, |this, head| {
+    let named = head.param("account").unwrap_or_default();
+    let found = account::find(&this.core.db.view(), named).await?;
+    Ok(Caller::operator(found.id))
+});
+
+/// The gate for the management API's routes on this socket.
+pub fn gate(core: &Arc<Core>) -> Gate<Operator> {
+    Gate::new(core.clone(), Arc::new(Operator { core: core.clone() }))
+}
+
+/// The operator's API. `manage` makes the management API's routes below a prefix behind a gate.
+pub fn mount(
+    context: &Arc<Context>,
+    manage: impl FnOnce(&str, &Gate<Operator>) -> Router,
+) -> Mount {
+    let core = &context.core;
+    let surface = Arc::new(Admin);
+    let whole = Gate::new(core.clone(), surface.clone());
+    let one = gate(core);
+    let with = |methods: MethodRouter<Arc<Context>>| methods.with_state(context.clone());
+    let router = Router::new()
+        .route(
+            &format!("{PREFIX}/accounts"),
+            whole.guard(with(get(accounts::list).post(accounts::create))),
+        )
+        .route(
+            &format!("{PREFIX}/status"),
+            whole.guard(with(get(status::status))),
+        )
+        .route(
+            &format!("{PREFIX}/queue"),
+            whole.guard(with(get(status::queue))),
+        )
+        .route(ACCOUNT, one.guard(with(get(accounts::show))))
+        .route(
+            &format!("{ACCOUNT}/keys"),
+            one.guard(with(get(accounts::keys).post(accounts::add_key))),
+        )
+        .route(
+            &format!("{ACCOUNT}/keys/{{key}}"),
+            one.guard(with(delete(accounts::revoke_key))),
+        )
+        .merge(manage(ACCOUNT, &one));
+    Mount::new(&surface, &[PREFIX], router)
+}

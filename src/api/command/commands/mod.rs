@@ -1,0 +1,61 @@
+//! The commands, one file each, and the table that finds them.
+//!
+//! Owns what every command shares: its call, its outcome, its place in the table. Effects are
+//! the domain's.
+
+mod authenticate_notifications;
+mod ping;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::Params;
+use crate::api::front::{Answer, Call};
+use crate::error::Error;
+
+/// A call of a command.
+type CommandCall = Call<Arc<Params>>;
+/// What a command comes to.
+type Outcome<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>>;
+
+/// Why a command failed.
+pub enum Failure {
+    /// Everything that is wrong with the parameters, in table order.
+    Findings(Vec<String>),
+    /// Anything else.
+    Error(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Characters of an unknown name that are shown again.
+const MAX_SHOWN: usize = 64;
+
+/// `ai_command` and what it does (`protocols/command-api.md` section 4).
+const TABLE: [(&str, fn(&CommandCall) -> Outcome<'_>); 2] = [
+    ("authenticate_notifications", |call| {
+        Box::pin(authenticate_notifications::run(call))
+    }),
+    ("ping", |call| Box::pin(ping::run(call))),
+];
+
+/// Runs the command that the call names.
+pub async fn run(call: &CommandCall) -> Result<Answer, Failure> {
+    let Some(name) = call.input.text("ai_command") else {
+        let missing = "ERROR: Required parameter \"ai_command\" missing";
+        return Err(Failure::Findings(vec![missing.to_owned()]));
+    };
+    match TABLE.iter().find(|(known, _)| *known == name) {
+        Some((_, command)) => command(call).await,
+        None => {
+            let shown: String = name.chars().take(MAX_SHOWN).collect();
+            let unknown = format!("Unknown command \"{shown}\"");
+            Err(Failure::Findings(vec![unknown]))
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Pairs of a command call: from query, urlencoded or multipart body
+//! (`protocols/transport.md` section 5).
+//!
+//! Owns merging and the rules for empty values. Does not know which parameters a command has.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::header::CONTENT_TYPE;
+
+use crate::api::front::{Head, Pairs, pairs};
+use crate::error::{Error, Result};
+
+/// Parts of a multipart body.
+const MAX_PARTS: usize = 1000;
+
+/// The parameters of one call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Params {
+    query: BTreeMap<String, String>,
+    body: BTreeMap<String, String>,
+}
+
+impl Params {
+    /// The value of a parameter: the body's, else the query's, as it came.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.body
+            .get(name)
+            .or_else(|| self.query.get(name))
+            .map(String::as_str)
+    }
+
+    /// A one-line text: runs of control characters become one space, white space around it goes;
+    /// what is empty then is absent.
+    pub fn text(&self, name: &str) -> Option<String> {
+        let raw = self.get(name)?;
+        let mut text = String::with_capacity(raw.len());
+        let mut in_run = false;
+        for character in raw.chars() {
+            let control = character.is_control();
+            match (control, in_run) {
+                (false, _) => text.push(character),
+                (true, false) => text.push(' '),
+                (true, true) => {}
+            }
+            in_run = control;
+        }
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// A credential, taken as it is from the first place where it is not blank.
+    pub fn credential(&self, name: &str) -> Option<&str> {
+        [&self.body, &self.query]
+            .into_iter()
+            .filter_map(|place| place.get(name))
+            .find(|value| !value.trim().is_empty())
+            .map(String::as_str)
+    }
+
+    /// Every parameter but `without`, sorted by name, as JSON.
+    pub fn canonical(&self, without: &[&str]) -> String {
+        let merged: BTreeMap<&str, &str> = self
+            .query
+            .iter()
+            .chain(&self.body)
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .filter(|(name, _)| !without.contains(name))
+            .collect();
+        // A map of texts always encodes.
+        serde_json::to_string(&merged).unwrap_or_default()
+    }
+}
+
+/// Decodes query and body.
+pub async fn decode(head: &Head, body: Bytes) -> Result<Params> {
+    let media_type = head.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    let body = if essence.eq_ignore_ascii_case("multipart/form-data") {
+        parts(media_type, body).await?
+    } else {
+        pairs(&body)?
+    };
+    Ok(Params {
+        query: pairs(head.query.as_bytes())?.into_iter().collect(),
+        body: body.into_iter().collect(),
+    })
+}
+
+async fn parts(media_type: &str, body: Bytes) -> Result<Pairs> {
+    let malformed = || Error::malformed("Malformed request");
+    let boundary = multer::parse_boundary(media_type).map_err(|_| malformed())?;
+    let stream = Full::<Bytes>::new(body)
+        .map_err(|never: Infallible| never)
+        .into_data_stream();
+    let mut parts = multer::Multipart::new(stream, boundary);
+    let mut found = Vec::new();
+    let mut count = 0;
+    while let Some(part) = parts.next_field().await.map_err(|_| malformed())? {
+        count += 1;
+        if count > MAX_PARTS {
+            return Err(malformed());
+        }
+        let name = part.name().map(str::to_owned);
+        let is_file = part.file_name().is_some();
+        let value = part.bytes().await.map_err(|_| malformed())?;
+        let (Some(name), false) = (name, is_file) else {
+            continue;
+        };
+        let value = String::from_utf8(value.to_vec()).map_err(|_| malformed())?;
+        found.push((name, value));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn the_body_beats_the_query_and_blank_is_absent() {
+        let params = Params {
+            query: map(&[("a", "query"), ("b", "query"), ("key", "query")]),
+            body: map(&[
+                ("a", "body"),
+                ("key", " "),
+                ("t", " x\t\r\ny\u{7}"),
+                ("e", "\n"),
+            ]),
+        };
+        assert_eq!(params.get("a"), Some("body"));
+        assert_eq!(params.get("b"), Some("query"));
+        assert_eq!(params.credential("key"), Some("query"));
+        assert_eq!(params.credential("none"), None);
+        assert_eq!(params.text("t").as_deref(), Some("x y"));
+        assert_eq!(params.text("e"), None);
+        assert_eq!(
+            params.canonical(&["key", "t", "e"]),
+            r#"{"a":"body","b":"query"}"#
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! The JSON dialect of the management and operator APIs.
+//!
+//! Owns the error shape `{"error":{"code","message","field"?}}` and how answers are encoded. Does
+//! not know any route.
+
+use std::borrow::Cow;
+
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use hyper::header::{HeaderValue, RETRY_AFTER};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::front::{Answer, Head, Refusal};
+use crate::error::{Error, Kind, Result};
+use crate::json;
+
+/// `Content-Type` of every answer.
+pub const JSON: &str = "application/json; charset=utf-8";
+
+/// An error on its way into the wire form; handlers return it.
+#[derive(Debug)]
+pub struct Failure(pub Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = refuse(&Refusal::Failed(&self.0)).into_response();
+        if self.0.kind == Kind::Unavailable {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}
+
+/// What handlers give back.
+pub type Reply = std::result::Result<Answer, Failure>;
+
+/// `value` as a JSON answer.
+pub fn answer<T: Serialize>(status: StatusCode, value: &T) -> Result<Answer> {
+    let body = serde_json::to_vec(value).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be encoded");
+        Error::internal()
+    })?;
+    Ok(Answer::new(status, JSON, body))
+}
+
+/// `value` as a 200.
+pub fn ok<T: Serialize>(value: &T) -> Result<Answer> {
+    answer(StatusCode::OK, value)
+}
+
+/// The wire form of a refusal.
+pub fn refuse(refusal: &Refusal<'_>) -> Answer {
+    let (status, code, message): (StatusCode, &str, Cow<'_, str>) = match refusal {
+        Refusal::Insecure => (
+            StatusCode::FORBIDDEN,
+            "HTTPS_REQUIRED",
+            "Requests must use HTTPS.".into(),
+        ),
+        Refusal::UnknownRoute => (
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            "Resource not found.".into(),
+        ),
+        Refusal::UnknownMethod => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "METHOD_NOT_ALLOWED",
+            "Method not allowed.".into(),
+        ),
+        Refusal::Encoding => (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "INVALID_REQUEST",
+            "Compressed request bodies are not taken.".into(),
+        ),
+        Refusal::Failed(error) => {
+            let (status, code) = wire(error.kind);
+            (status, code, Cow::Borrowed(error.message.as_ref()))
+        }
+    };
+    let field = match refusal {
+        Refusal::Failed(error) => error.field.as_deref(),
+        _ => None,
+    };
+    let body = Body {
+        error: Detail {
+            code,
+            message,
+            field,
+        },
+    };
+    // Texts always encode.
+    let body = serde_json::to_vec(&body).unwrap_or_default();
+    Answer::new(status, JSON, body)
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Detail<'a>,
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    code: &'a str,
+    message: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+}
+
+fn wire(kind: Kind) -> (StatusCode, &'static str) {
+    match kind {
+        Kind::Invalid => (StatusCode::BAD_REQUEST, "INVALID_REQUEST"),
+        Kind::Unauthenticated => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
+        Kind::Forbidden => (StatusCode::FORBIDDEN, "FORBIDDEN"),
+        Kind::NotFound => (StatusCode::NOT_FOUND, "NOT_FOUND"),
+        Kind::Conflict => (StatusCode::CONFLICT, "CONFLICT"),
+        Kind::Limited { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED"),
+        Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE"),
+        Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
+    }
+}
+
+/// Decodes a JSON object by the strict rules; an empty body counts as `{}`. Members that are not
+/// known are refused: a misspelt setting must not be lost silently.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let body = if body.trim_ascii().is_empty() {
+        b"{}"
+    } else {
+        body
+    };
+    let value = json::parse(body)
+        .map_err(|error| Error::malformed(format!("The body is not valid JSON: {error}")))?;
+    if !value.is_object() {
+        return Err(Error::malformed("The body must be a JSON object"));
+    }
+    serde_json::from_value(value)
+        .map_err(|error| Error::malformed(format!("The body cannot be taken: {error}")))
+}
+
+/// The canonical text of an operation: its path, then its JSON body with members sorted by name
+/// and without white space.
+pub fn canonical(head: &Head, body: &[u8]) -> Result<String> {
+    let path = head.path();
+    if body.trim_ascii().is_empty() {
+        return Ok(path);
+    }
+    json::parse(body)
+        .map(|value| format!("{path} {value}"))
+        .map_err(|error| Error::malformed(format!("The body is not valid JSON: {error}")))
+}

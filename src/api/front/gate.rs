@@ -1,0 +1,410 @@
+//! Checks 4 to 8 of `protocols/transport.md` section 2, `Idempotency-Key`, and the commit of an
+//! admitted call.
+//!
+//! Owns their order, which is the same for every surface but for the place of the credentials.
+//! Does not know routes, parameters or wire forms.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use bytes::Bytes;
+use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
+use sha2::{Digest, Sha256};
+
+use super::body::{BodyFault, read_body};
+use super::site::Note;
+use super::{Answer, Core, Head, Refusal, Surface};
+use crate::auth::caller::Caller;
+use crate::domain::idempotency::{self, Answered, Claim};
+use crate::error::{Error, Kind, Result};
+use crate::limit::{Decision, Figures};
+use crate::store::Tx;
+
+/// The request header of section 9.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The response header of a repeat.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// What an unavailable daemon asks callers to wait, in seconds (section 2, row 4).
+const UNAVAILABLE_WAIT: u32 = 5;
+
+/// The checks before a surface's routes.
+#[derive(Debug)]
+pub struct Gate<S> {
+    core: Arc<Core>,
+    surface: Arc<S>,
+}
+
+impl<S> Clone for Gate<S> {
+    fn clone(&self) -> Self {
+        Self {
+            core: self.core.clone(),
+            surface: self.surface.clone(),
+        }
+    }
+}
+
+/// An admitted request, as handlers take it.
+#[derive(Debug, Clone)]
+pub struct Call<I> {
+    /// The request before its body.
+    pub head: Arc<Head>,
+    /// Who calls.
+    pub caller: Caller,
+    /// The decoded body.
+    pub input: I,
+    /// What everything stands on.
+    pub core: Arc<Core>,
+    surface: &'static str,
+    content_type: &'static str,
+    claim: Option<Claim>,
+}
+
+impl<S: Surface> Gate<S> {
+    /// A gate to `surface`.
+    pub fn new(core: Arc<Core>, surface: Arc<S>) -> Self {
+        Self { core, surface }
+    }
+
+    /// Puts the gate before the methods that a route knows; others answer 405 without it.
+    pub fn guard(&self, route: MethodRouter) -> MethodRouter {
+        route.route_layer(from_fn_with_state(self.clone(), admit::<S>))
+    }
+
+    async fn check(
+        &self,
+        head: &Arc<Head>,
+        body: axum::body::Body,
+        decision: &mut Option<Decision>,
+        note: &mut Note,
+    ) -> Result<Passed<S::Input>, Stop> {
+        let (core, surface) = (&self.core, &self.surface);
+        if !core.accepting.get() {
+            return Err(Error::unavailable("Service unavailable").into());
+        }
+        let mut caller = None;
+        if surface.credentials_in_head() {
+            caller = Some(self.identify(head, None, decision, note).await?);
+        }
+        let (max, deadline) = (core.settings.max_body, core.settings.body_deadline.into());
+        let body = read_body(&head.headers, body, max, deadline)
+            .await
+            .map_err(Stop::Body)?;
+        if is_encoded(&head.headers) {
+            return Err(Stop::Encoding);
+        }
+        let input = surface.decode(head, body).await?;
+        let caller = match caller {
+            Some(caller) => caller,
+            None => self.identify(head, Some(&input), decision, note).await?,
+        };
+        if let Some(Decision::Refused { retry_after, .. }) = decision {
+            return Err(Error::limited(*retry_after).into());
+        }
+        let claim = self.claim(head, &input, &caller)?;
+        let call = Call {
+            head: head.clone(),
+            caller,
+            input,
+            core: core.clone(),
+            surface: surface.name(),
+            content_type: surface.content_type(head),
+            claim,
+        };
+        match call.repeated().await? {
+            Some(answer) => Ok(Passed::Repeat(answer)),
+            None => Ok(Passed::Call(Box::new(call))),
+        }
+    }
+
+    async fn identify(
+        &self,
+        head: &Head,
+        input: Option<&S::Input>,
+        decision: &mut Option<Decision>,
+        note: &mut Note,
+    ) -> Result<Caller, Error> {
+        let caller = self.surface.identify(head, input).await?;
+        note.caller = Some((caller.account, caller.subject.clone()));
+        *decision = Some(self.core.limits.take(&caller.subject, caller.per_minute));
+        Ok(caller)
+    }
+
+    fn claim(
+        &self,
+        head: &Head,
+        input: &S::Input,
+        caller: &Caller,
+    ) -> Result<Option<Claim>, Error> {
+        if matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+            return Ok(None);
+        }
+        let Some(value) = head.headers.get(IDEMPOTENCY_KEY) else {
+            return Ok(None);
+        };
+        let Some(canonical) = self.surface.canonical(head, input)? else {
+            return Ok(None);
+        };
+        let value = value.to_str().unwrap_or_default();
+        if !idempotency::is_valid(value) {
+            return Err(Error::malformed("Idempotency-Key is not valid"));
+        }
+        let mut digest = Sha256::new();
+        digest.update(head.method.as_str());
+        digest.update(b" ");
+        digest.update(canonical.as_bytes());
+        Ok(Some(Claim {
+            account: caller.account,
+            surface: self.surface.name(),
+            value: value.to_owned(),
+            digest: digest.finalize().into(),
+        }))
+    }
+
+    fn stopped(&self, head: &Head, stop: &Stop) -> Response {
+        match stop {
+            Stop::Failed(error) => refused(self.surface.as_ref(), head, error),
+            Stop::Encoding => {
+                let mut answer = self.surface.refuse(head, &Refusal::Encoding);
+                answer.status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+                answer.into_response()
+            }
+            Stop::Body(fault) => {
+                let mut response = match fault {
+                    BodyFault::TooLarge => {
+                        let error = Error::too_large("Request is too large");
+                        refused(self.surface.as_ref(), head, &error)
+                    }
+                    BodyFault::TooSlow => {
+                        Answer::empty(StatusCode::REQUEST_TIMEOUT).into_response()
+                    }
+                    BodyFault::Broken => Answer::empty(StatusCode::BAD_REQUEST).into_response(),
+                };
+                response.extensions_mut().insert(Closing);
+                response
+            }
+        }
+    }
+}
+
+/// Marks a response after which the connection ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Closing;
+
+/// Why a request stops at the gate.
+enum Stop {
+    Failed(Error),
+    Body(BodyFault),
+    Encoding,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+enum Passed<I> {
+    Call(Box<Call<I>>),
+    Repeat(Answer),
+}
+
+async fn admit<S: Surface>(
+    State(gate): State<Gate<S>>,
+    params: RawPathParams,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let Some(mut head) = parts.extensions.remove::<Arc<Head>>() else {
+        tracing::error!("a route was reached without the front door");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    Arc::make_mut(&mut head).params = params
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let mut decision = None;
+    let mut note = Note::default();
+    let passed = gate.check(&head, body, &mut decision, &mut note).await;
+    let mut response = match passed {
+        Err(stop) => gate.stopped(&head, &stop),
+        Ok(Passed::Repeat(answer)) => answer.into_response(),
+        Ok(Passed::Call(call)) => {
+            parts.extensions.insert(call);
+            next.run(Request::from_parts(parts, axum::body::Body::empty()))
+                .await
+        }
+    };
+    match decision {
+        Some(Decision::Allowed(figures) | Decision::Refused { figures, .. }) => {
+            show_figures(response.headers_mut(), figures);
+        }
+        Some(Decision::Unlimited) | None => {}
+    }
+    response.extensions_mut().insert(note);
+    response
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().any(|value| {
+        !value
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"identity")
+    })
+}
+
+fn show_figures(headers: &mut HeaderMap, figures: Figures) {
+    for (name, twin, value) in [
+        ("ratelimit-limit", "x-ratelimit-limit", figures.limit),
+        (
+            "ratelimit-remaining",
+            "x-ratelimit-remaining",
+            figures.remaining,
+        ),
+        ("ratelimit-reset", "x-ratelimit-reset", figures.reset),
+    ] {
+        headers.insert(name, value.into());
+        headers.insert(twin, value.into());
+    }
+}
+
+/// A surface's wire form of an error, with what every surface says alike in the headers.
+pub fn refused<S: Surface>(surface: &S, head: &Head, error: &Error) -> Response {
+    let mut response = surface
+        .refuse(head, &Refusal::Failed(error))
+        .into_response();
+    let wait = match error.kind {
+        Kind::Limited { retry_after } => Some(retry_after),
+        Kind::Unavailable => Some(UNAVAILABLE_WAIT),
+        _ => None,
+    };
+    if let Some(wait) = wait {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(wait));
+    }
+    response
+}
+
+impl<I: Clone + Send + Sync + 'static> Call<I> {
+    /// Runs `body` in a transaction of the caller's account and answers when it is durable. With
+    /// an `Idempotency-Key`, the answer is stored in the same commit, and a request that lost a
+    /// race against its twin answers as the repeat.
+    pub async fn commit<F, U>(&self, body: F) -> Result<Answer>
+    where
+        F: Fn(Tx) -> U + Send + Sync,
+        U: Future<Output = Result<Answer>> + Send,
+    {
+        let (body, account) = (&body, [self.caller.account]);
+        let answer = self
+            .core
+            .db
+            .transact(&account, |tx| self.once(tx, body))
+            .await?;
+        self.log_commit();
+        Ok(answer)
+    }
+
+    /// As [`Call::commit`], for orders of the operator, which are stored even at a disk limit.
+    pub async fn commit_order<F, U>(&self, body: F) -> Result<Answer>
+    where
+        F: Fn(Tx) -> U + Send + Sync,
+        U: Future<Output = Result<Answer>> + Send,
+    {
+        let (body, account) = (&body, [self.caller.account]);
+        let answer = self
+            .core
+            .db
+            .transact_essential(&account, |tx| self.once(tx, body))
+            .await?;
+        self.log_commit();
+        Ok(answer)
+    }
+
+    async fn once<F, U>(&self, tx: Tx, body: &F) -> Result<Answer>
+    where
+        F: Fn(Tx) -> U + Send + Sync,
+        U: Future<Output = Result<Answer>> + Send,
+    {
+        if let Some(claim) = &self.claim
+            && let Some(found) = idempotency::recall(&tx, claim).await?
+        {
+            return self.replayed(claim, &found);
+        }
+        let answer = body(tx.clone()).await?;
+        if let Some(claim) = &self.claim
+            && !tx.is_unchanged()
+        {
+            let text = std::str::from_utf8(&answer.body).map_err(|_| Error::internal())?;
+            let sealed = self
+                .core
+                .callers
+                .secrets()
+                .seal(&claim_context(claim), text)?;
+            idempotency::remember(&tx, claim, answer.status.as_u16(), sealed).await?;
+        }
+        Ok(answer)
+    }
+
+    /// The answer to an earlier request with the same `Idempotency-Key`, if there was one.
+    async fn repeated(&self) -> Result<Option<Answer>> {
+        let Some(claim) = &self.claim else {
+            return Ok(None);
+        };
+        self.core
+            .db
+            .transact_essential(&[claim.account], |tx| async move {
+                match idempotency::recall(&tx, claim).await? {
+                    Some(found) => self.replayed(claim, &found).map(Some),
+                    None => Ok(None),
+                }
+            })
+            .await
+    }
+
+    fn replayed(&self, claim: &Claim, found: &Answered) -> Result<Answer> {
+        let secrets = self.core.callers.secrets();
+        let text = secrets.open(&claim_context(claim), &found.body)?;
+        let status = StatusCode::from_u16(found.status).map_err(|_| Error::internal())?;
+        let body = Bytes::copy_from_slice(text.as_bytes());
+        Ok(Answer::new(status, self.content_type, body)
+            .with(REPLAYED, HeaderValue::from_static("true")))
+    }
+
+    fn log_commit(&self) {
+        tracing::info!(
+            request = %self.head.id,
+            account = %self.caller.account,
+            by = %self.caller.subject,
+            surface = self.surface,
+            path = %super::path::spell(&self.head.segments),
+            "committed"
+        );
+    }
+}
+
+fn claim_context(claim: &Claim) -> String {
+    format!(
+        "idempotency/{}/{}/{}",
+        claim.account, claim.surface, claim.value
+    )
+}
+
+impl<I: Clone + Send + Sync + 'static, S: Sync> FromRequestParts<S> for Call<I> {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        // Only a route without its gate can fail here, and tests reach every route.
+        match parts.extensions.remove::<Box<Call<I>>>() {
+            Some(call) => Ok(*call),
+            None => Err(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
