@@ -1,7 +1,7 @@
 //! Secrets at rest.
 //!
 //! Owns the sealing keys, their file and the envelope of a sealed secret. Does not know which
-//! secrets there are beyond the [`Context`] that binds each to its record.
+//! secrets there are beyond the context (`domain/secret.rs`) that binds each to its record.
 //!
 //! An envelope is the text `v1.<key id>.<base64 of nonce and ciphertext>`, sealed with
 //! XChaCha20-Poly1305. Version, key id and context are authenticated with it, so a sealed value
@@ -25,7 +25,6 @@ use zeroize::Zeroizing;
 
 use crate::clock::Entropy;
 use crate::domain::secret::Sealed;
-use crate::id::EndpointId;
 
 const VERSION: &str = "v1";
 const NONCE_BYTES: usize = 24;
@@ -35,30 +34,6 @@ const MAX_FILE_BYTES: usize = 64 * 1024;
 const MAX_KEY_ID_CHARACTERS: usize = 32;
 /// Longest envelope that is opened, in bytes: far above every secret there is.
 const MAX_ENVELOPE_BYTES: usize = 1024 * 1024;
-
-/// Which record's which secret: a sealed value opens only in the context it was sealed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Context<'a> {
-    /// `ai_login_password` of the API login with this id.
-    Password(&'a str),
-    /// `comm_key` of the API login with this id.
-    CommKey(&'a str),
-    /// A signing secret of this endpoint, current or retiring.
-    SigningSecret(EndpointId),
-    /// The custom headers of this endpoint.
-    Headers(EndpointId),
-}
-
-impl fmt::Display for Context<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Password(login) => write!(out, "api-login-password/{login}"),
-            Self::CommKey(login) => write!(out, "api-login-comm-key/{login}"),
-            Self::SigningSecret(endpoint) => write!(out, "endpoint-signing-secret/{endpoint}"),
-            Self::Headers(endpoint) => write!(out, "endpoint-headers/{endpoint}"),
-        }
-    }
-}
 
 /// Why a secret was not sealed or opened, or there are no keys. Never holds a secret.
 #[derive(Debug)]
@@ -197,7 +172,7 @@ impl Sealer {
     ///
     /// # Errors
     /// [`SealError::Altered`] when the secret is longer than the cipher takes (256 GiB).
-    pub fn seal(&self, context: Context<'_>, secret: &str) -> Result<Sealed, SealError> {
+    pub fn seal(&self, context: &str, secret: &str) -> Result<Sealed, SealError> {
         let SealingKey { id, cipher } = &self.current;
         let nonce: [u8; NONCE_BYTES] = self.entropy.bytes();
         let payload = Payload {
@@ -217,7 +192,7 @@ impl Sealer {
     /// When it is not an envelope, its key is not known, or it was altered or moved.
     pub fn open(
         &self,
-        context: Context<'_>,
+        context: &str,
         sealed: &Sealed,
     ) -> Result<Zeroizing<String>, SealError> {
         let (id, body) = parts(sealed).ok_or(SealError::Envelope)?;
@@ -270,7 +245,7 @@ fn is_key_id(id: &str) -> bool {
 }
 
 /// What is authenticated beside the secret. Key ids hold no dot, so no two contexts coincide.
-fn bound(key_id: &str, context: Context<'_>) -> Vec<u8> {
+fn bound(key_id: &str, context: &str) -> Vec<u8> {
     format!("{VERSION}.{key_id}.{context}").into_bytes()
 }
 
@@ -324,7 +299,7 @@ mod tests {
 
     use super::*;
 
-    const LOGIN: Context<'static> = Context::Password("apiuser");
+    const LOGIN: &str = "login/apiuser/password";
 
     fn key_file(lines: &[&str]) -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
@@ -350,10 +325,10 @@ mod tests {
         let sealed = keys.seal(LOGIN, "geheimß1").unwrap();
         assert_eq!(*keys.open(LOGIN, &sealed).unwrap(), "geheimß1");
         for other in [
-            Context::Password("apiuser2"),
-            Context::CommKey("apiuser"),
-            Context::SigningSecret(endpoint),
-            Context::Headers(endpoint),
+            "login/apiuser2/password",
+            "login/apiuser/comm_key",
+            "endpoint/j8fssz5awsh8/signing_secret",
+            "endpoint/j8fssz5awsh8/headers",
         ] {
             let opened = keys.open(other, &sealed);
             assert!(matches!(opened, Err(SealError::Altered)), "{other}");

@@ -46,8 +46,6 @@ pub struct AttemptRow {
     pub status: Option<u16>,
     /// From its start to its end, in milliseconds.
     pub took_ms: u64,
-    /// What followed for the batch: delivered, refused, deferred and the like.
-    pub verdict: String,
 }
 
 /// The remembered attempts, newest first, at most `limit`.

@@ -3,16 +3,27 @@
 //! | file | owns |
 //! |---|---|
 //! | `engine/` | every decision, pure |
+//! | `shell.rs` | the loop that owns the engine |
+//! | `attempts.rs` | what runs beside the loop: requests and changes of facts |
+//! | `outbound.rs` | one request and its answer |
+//! | `handle.rs` | the relay as others see it |
+//! | `housekeeping.rs` | what is no longer needed goes |
+//! | `persist.rs`, `reader.rs`, `recover.rs` | the engine's way to the store and back |
 //! | `facts.rs` | from an endpoint's record to the engine's view of it |
 //! | `records.rs` | from the engine's changes to stored records and back |
 //! | `tail.rs` | who wants a new message |
 //!
 //! Does not know the surfaces that put messages into the log.
 
+mod attempts;
 pub mod engine;
 pub mod facts;
+pub mod handle;
+pub mod housekeeping;
+pub mod outbound;
 pub mod persist;
 pub mod reader;
 pub mod records;
 pub mod recover;
+pub mod shell;
 pub mod tail;

@@ -69,6 +69,11 @@ impl Audience {
         self.endpoints.get(&id).map(|listener| &listener.record)
     }
 
+    /// The records of all endpoints.
+    pub fn records(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.endpoints.values().map(|listener| &listener.record)
+    }
+
     /// Nobody listens.
     pub fn is_empty(&self) -> bool {
         self.endpoints.is_empty()

@@ -151,7 +151,6 @@ struct AttemptView {
     hint: String,
     status: Option<u16>,
     took_ms: u64,
-    verdict: String,
 }
 
 #[derive(Serialize)]
@@ -176,7 +175,6 @@ pub(super) async fn attempts(call: Call<Bytes>) -> Reply {
         hint: row.hint,
         status: row.status,
         took_ms: row.took_ms,
-        verdict: row.verdict,
     });
     Ok(ok(&Attempts {
         attempts: attempts.collect(),

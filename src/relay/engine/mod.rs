@@ -38,7 +38,7 @@ use crate::clock::{Millis, Timestamp};
 use crate::id::{AccountId, BatchId, EndpointId, JobId, Seq};
 
 /// One request under way, from the moment it takes a slot; never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(pub u64);
 
 /// One [`Action::Persist`]; grows.

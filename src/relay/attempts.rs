@@ -1,0 +1,323 @@
+//! What runs beside the loop: requests under way, and changes of an endpoint's facts.
+//!
+//! Owns the tasks and what the loop remembers of them, and the rows that operators read. Does not
+//! decide when anything runs or what follows.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use super::engine::{AttemptId, DisableReason, Ranges};
+use super::outbound::{self, Destination, Proof};
+use super::reader;
+use super::shell::{Event, Shell};
+use crate::attempt::{Class, Report};
+use crate::auth::proof;
+use crate::clock::{Millis, Timestamp};
+use crate::domain::attempt_log::{AttemptKind, AttemptRow, SLOTS};
+use crate::domain::authentication::{self, AuthResult};
+use crate::domain::endpoint::{self, DisabledReason, Endpoint};
+use crate::domain::event::AuthFailure;
+use crate::error::{Kind, Result};
+use crate::id::{AccountId, BatchId, EndpointId};
+use crate::store::{Database, Message, keys};
+
+/// Pause before a change of facts that could not be stored is tried again.
+const STORE_RETRY: Millis = Millis::seconds(1);
+
+/// A request under way.
+#[derive(Debug, Clone)]
+pub(super) struct Under {
+    pub endpoint: EndpointId,
+    kind: AttemptKind,
+    batch: Option<BatchId>,
+    number: u32,
+    messages: u64,
+}
+
+impl Under {
+    pub(super) fn delivery(
+        endpoint: EndpointId,
+        batch: BatchId,
+        number: u32,
+        messages: u64,
+    ) -> Self {
+        Self { endpoint, kind: AttemptKind::Delivery, batch: Some(batch), number, messages }
+    }
+
+    pub(super) fn wake_up(endpoint: EndpointId, batch: BatchId) -> Self {
+        let kind = AttemptKind::Wakeup;
+        Self { endpoint, kind, batch: Some(batch), number: 0, messages: 0 }
+    }
+
+    pub(super) fn authenticate(endpoint: EndpointId) -> Self {
+        let kind = AttemptKind::Authenticate;
+        Self { endpoint, kind, batch: None, number: 0, messages: 0 }
+    }
+
+    fn batch_text(&self) -> String {
+        self.batch.map(|batch| batch.to_string()).unwrap_or_default()
+    }
+
+    /// What operators read of it.
+    pub(super) fn row(&self, now: Timestamp, report: &Report) -> AttemptRow {
+        AttemptRow {
+            at: Timestamp(now.0.saturating_sub(report.took.0)),
+            batch: self.batch_text(),
+            kind: self.kind,
+            number: self.number,
+            messages: u32::try_from(self.messages).unwrap_or(u32::MAX),
+            class: report.class.to_string(),
+            hint: report.hint.clone(),
+            status: report.status,
+            took_ms: report.took.0,
+        }
+    }
+}
+
+/// The requests under way, and where their rows go.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    under_way: HashMap<AttemptId, Under>,
+    slots: HashMap<EndpointId, u64>,
+}
+
+impl Attempts {
+    pub(super) fn begin(&mut self, attempt: AttemptId, under: Under) {
+        self.under_way.insert(attempt, under);
+    }
+
+    pub(super) fn end(&mut self, attempt: AttemptId) -> Option<Under> {
+        self.under_way.remove(&attempt)
+    }
+
+    pub(super) fn forget(&mut self, attempt: AttemptId) {
+        self.under_way.remove(&attempt);
+    }
+
+    pub(super) fn removed(&mut self, endpoint: EndpointId) {
+        self.slots.remove(&endpoint);
+    }
+
+    /// The slot behind the one that was written last. After a start that one is looked up.
+    pub(super) async fn next_slot(&mut self, database: &Database, record: &Endpoint) -> u64 {
+        let last = match self.slots.get(&record.id) {
+            Some(last) => *last,
+            None => last_slot(database, record).await,
+        };
+        let next = (last + 1) % SLOTS;
+        self.slots.insert(record.id, next);
+        next
+    }
+}
+
+async fn last_slot(database: &Database, record: &Endpoint) -> u64 {
+    let range = keys::attempts(record.account, record.id);
+    let slots = usize::try_from(SLOTS).unwrap_or(usize::MAX);
+    let rows = database.view().read_range::<AttemptRow>(&range, slots).await.unwrap_or_default();
+    let newest = rows.iter().max_by_key(|(_, row)| row.at);
+    newest
+        .and_then(|(key, _)| u64::from_str_radix(key.last_part(), 16).ok())
+        .unwrap_or(SLOTS - 1)
+}
+
+/// One line for each attempt.
+pub(super) fn log(record: &Endpoint, under: &Under, report: &Report) {
+    let confirmed = matches!(report.class, Class::Ok | Class::OkRetry);
+    macro_rules! line {
+        ($level:ident, $text:literal) => {
+            tracing::$level!(
+                account = %record.account,
+                endpoint = %record.id,
+                batch = under.batch_text(),
+                kind = ?under.kind,
+                number = under.number,
+                messages = under.messages,
+                class = %report.class,
+                status = report.status,
+                took_ms = report.took.0,
+                hint = if confirmed { "" } else { report.hint.as_str() },
+                $text
+            )
+        };
+    }
+    if confirmed {
+        line!(info, "attempt");
+    } else {
+        line!(warn, "attempt");
+    }
+}
+
+/// A batch to be sent.
+pub(super) struct Delivery {
+    pub destination: Arc<Destination>,
+    pub batch: BatchId,
+    pub ranges: Ranges,
+    pub loaded: Option<Vec<Arc<Message>>>,
+}
+
+/// Sends a batch beside the loop; its content is read first if it is not at hand.
+pub(super) fn deliver(shell: &Shell, attempt: AttemptId, delivery: Delivery) {
+    let (outbound, events) = (shell.outbound.clone(), shell.events.clone());
+    let database = shell.database.clone();
+    tokio::spawn(async move {
+        let Delivery { destination, batch, ranges, loaded } = delivery;
+        let wanted = ranges.count();
+        let messages = match loaded {
+            Some(messages) => {
+                // What was acknowledged between reading and sending is not sent.
+                let still = |message: &Arc<Message>| ranges.contains(message.seq());
+                Ok(messages.into_iter().filter(still).collect())
+            }
+            None => reader::load(&**database.store(), destination.record(), &ranges).await,
+        };
+        let messages: Vec<Arc<Message>> = messages.unwrap_or_default();
+        let event = if messages.len() as u64 == wanted {
+            Event::Attempted(attempt, outbound.deliver(&destination, batch, &messages).await)
+        } else {
+            tracing::error!(
+                endpoint = %destination.record().id,
+                %batch,
+                wanted,
+                found = messages.len(),
+                "a batch cannot be read whole from the log and waits"
+            );
+            Event::Input(super::engine::Input::NotSent { attempt })
+        };
+        // A loop that is gone has no use for the outcome: the batch is sent again.
+        let _ = events.send(event);
+    });
+}
+
+/// Wakes a thin consumer beside the loop.
+pub(super) fn wake_up(
+    shell: &Shell,
+    attempt: AttemptId,
+    destination: Arc<Destination>,
+    batch: BatchId,
+    pending: u64,
+) {
+    let (outbound, events) = (shell.outbound.clone(), shell.events.clone());
+    tokio::spawn(async move {
+        let report = outbound.wake_up(&destination, batch, pending).await;
+        let _ = events.send(Event::Attempted(attempt, report));
+    });
+}
+
+/// Lets an endpoint prove itself: the request's key is stored first, so that the consumer can
+/// name it at once; then the result is stored.
+pub(super) fn authenticate(
+    shell: &Shell,
+    attempt: AttemptId,
+    account: AccountId,
+    id: EndpointId,
+    generation: u32,
+) {
+    let (outbound, events) = (shell.outbound.clone(), shell.events.clone());
+    let database = shell.database.clone();
+    tokio::spawn(async move {
+        let proof = prove(&outbound, &database, account, id, generation).await;
+        let event = match proof {
+            Some(proof) => Event::Proved(attempt, id, proof),
+            None => Event::NotProved(attempt, id),
+        };
+        let _ = events.send(event);
+    });
+}
+
+async fn prove(
+    outbound: &outbound::Outbound,
+    database: &Database,
+    account: AccountId,
+    id: EndpointId,
+    generation: u32,
+) -> Option<Proof> {
+    let record = endpoint::load(&database.view(), account, id).await.ok()?;
+    let (request, key) = outbound.challenge(&record);
+    let digest = &key.as_deref().map(proof::key_digest);
+    let begun = database
+        .transact_essential(&[account], |tx| async move {
+            authentication::begin(&tx, account, id, generation, digest.clone()).await
+        })
+        .await;
+    let record = begun.ok().flatten()?;
+    let proof = match outbound.destination(Arc::new(record)) {
+        Ok(destination) => outbound.authenticate(&destination, request, key.as_deref()).await,
+        Err(unusable) => Err(unusable),
+    };
+    let proof = proof.unwrap_or_else(|_| Proof {
+        result: AuthResult::Failed { reason: AuthFailure::Credentials, http_status: None },
+        report: outbound::no_login(),
+    });
+    let result = proof.result;
+    let accounts = &[account];
+    until_stored("authentication", || {
+        database.transact_essential(accounts, |tx| async move {
+            authentication::finish(&tx, account, id, generation, result).await
+        })
+    })
+    .await;
+    Some(proof)
+}
+
+/// A delivery was answered with 401 or 403.
+pub(super) fn lose_verification(
+    shell: &Shell,
+    account: AccountId,
+    id: EndpointId,
+    generation: u32,
+) {
+    let (database, events) = (shell.database.clone(), shell.events.clone());
+    tokio::spawn(async move {
+        let accounts = &[account];
+        until_stored("lost verification", || {
+            database.transact_essential(accounts, |tx| async move {
+                authentication::lose(&tx, account, id, generation).await
+            })
+        })
+        .await;
+        let _ = events.send(Event::FactsSettled(id));
+    });
+}
+
+/// The endpoint is gone, or failed for too long.
+pub(super) fn disable(
+    shell: &Shell,
+    account: AccountId,
+    id: EndpointId,
+    reason: DisableReason,
+    held: u64,
+) {
+    let reason = match reason {
+        DisableReason::Gone => DisabledReason::Gone,
+        DisableReason::Failing => DisabledReason::Failing,
+    };
+    let (database, events) = (shell.database.clone(), shell.events.clone());
+    tokio::spawn(async move {
+        let accounts = &[account];
+        until_stored("disabled endpoint", || {
+            database.transact_essential(accounts, |tx| async move {
+                endpoint::disable(&tx, account, id, reason, held).await.map(drop)
+            })
+        })
+        .await;
+        let _ = events.send(Event::FactsSettled(id));
+    });
+}
+
+/// Stores a fact, however long the store refuses; an endpoint that is gone needs none.
+async fn until_stored<U: Future<Output = Result<()>>>(what: &str, store: impl Fn() -> U) {
+    loop {
+        match store().await {
+            Ok(()) => return,
+            Err(error) if error.kind == Kind::Unavailable => {
+                tracing::warn!(what, %error, "a fact is not stored yet; it will be");
+                tokio::time::sleep(STORE_RETRY.into()).await;
+            }
+            Err(error) => {
+                tracing::warn!(what, %error, "a fact was not stored");
+                return;
+            }
+        }
+    }
+}
