@@ -8,7 +8,7 @@
 //! Nothing is cached: a revoked credential ends with the commit that revokes it. The price is one
 //! read of the store per request.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -19,9 +19,9 @@ use crate::clock::Timestamp;
 use crate::domain::api_key::ApiKey;
 use crate::domain::api_login::ApiLogin;
 use crate::domain::secret::{Sealed, comm_key_context, password_context};
+use crate::domain::subject::Subject;
 use crate::error::Result;
 use crate::id::AccountId;
-use crate::limit::Subject;
 use crate::store::{Database, keys};
 
 /// Logins whose id has the same 64-bit hash: more than one is a chance of one in 2^64 already.
@@ -58,6 +58,17 @@ pub trait Secrets: Send + Sync + fmt::Debug {
 /// SHA-256: how API keys, offered keys and logins are found.
 pub fn digest(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
+}
+
+/// [`digest`] in lower-case hexadecimal: how an offered key is remembered.
+pub fn hex_digest(text: &str) -> String {
+    digest(text)
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// The first 8 bytes of [`digest`] (`protocols/sitecom-token.md` section 1).

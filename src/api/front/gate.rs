@@ -16,6 +16,7 @@ use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, RETRY_
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 
 use super::body::{BodyFault, read_body};
 use super::site::Note;
@@ -84,7 +85,7 @@ impl<S: Surface> Gate<S> {
         note: &mut Note,
     ) -> Result<Passed<S::Input>, Stop> {
         let (core, surface) = (&self.core, &self.surface);
-        if !core.accepting.get() {
+        if !core.accepting.get() && !surface.always_open() {
             return Err(Error::unavailable("Service unavailable").into());
         }
         let mut caller = None;
@@ -303,11 +304,8 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
         U: Future<Output = Result<Answer>> + Send,
     {
         let (body, account) = (&body, [self.caller.account]);
-        let answer = self
-            .core
-            .db
-            .transact(&account, |tx| self.once(tx, body))
-            .await?;
+        let commit = self.core.db.transact(&account, |tx| self.once(tx, body));
+        let answer = self.in_time(commit).await?;
         self.log_commit();
         Ok(answer)
     }
@@ -319,11 +317,9 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
         U: Future<Output = Result<Answer>> + Send,
     {
         let (body, account) = (&body, [self.caller.account]);
-        let answer = self
-            .core
-            .db
-            .transact_essential(&account, |tx| self.once(tx, body))
-            .await?;
+        let db = &self.core.db;
+        let commit = db.transact_essential(&account, |tx| self.once(tx, body));
+        let answer = self.in_time(commit).await?;
         self.log_commit();
         Ok(answer)
     }
@@ -358,15 +354,23 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
         let Some(claim) = &self.claim else {
             return Ok(None);
         };
-        self.core
-            .db
-            .transact_essential(&[claim.account], |tx| async move {
-                match idempotency::recall(&tx, claim).await? {
-                    Some(found) => self.replayed(claim, &found).map(Some),
-                    None => Ok(None),
-                }
-            })
-            .await
+        let account = [claim.account];
+        let recall = self.core.db.transact_essential(&account, |tx| async move {
+            match idempotency::recall(&tx, claim).await? {
+                Some(found) => self.replayed(claim, &found).map(Some),
+                None => Ok(None),
+            }
+        });
+        self.in_time(recall).await
+    }
+
+    /// Waits for a commit no longer than `commit_deadline`. One that comes later still stands.
+    async fn in_time<T>(&self, commit: impl Future<Output = Result<T>>) -> Result<T> {
+        let deadline = self.core.settings.commit_deadline.into();
+        timeout(deadline, commit).await.unwrap_or_else(|_| {
+            tracing::warn!(request = %self.head.id, "a commit took longer than its deadline");
+            Err(Error::unavailable("The store did not answer in time"))
+        })
     }
 
     fn replayed(&self, claim: &Claim, found: &Answered) -> Result<Answer> {
