@@ -15,7 +15,7 @@ use hookrelay::api::front::{Accepting, Core, Drained, Listener, Settings as Http
 use hookrelay::api::{admin, command, manage};
 use hookrelay::auth::caller::{Callers, Secrets, login_hash};
 use hookrelay::clock::{Clock, Entropy, Timestamp};
-use hookrelay::domain::secret::Sealed;
+use hookrelay::domain::secret::{Context, Sealed};
 use hookrelay::error::{Error, Result};
 use hookrelay::id::{AccountId, EndpointId, Seq};
 use hookrelay::limit::{Limits, Settings as LimitSettings};
@@ -48,12 +48,12 @@ impl PlainSecrets {
 }
 
 impl Secrets for PlainSecrets {
-    fn seal(&self, context: &str, plaintext: &str) -> Result<Sealed> {
+    fn seal(&self, context: Context<'_>, plaintext: &str) -> Result<Sealed> {
         let text = format!("{context}\n{plaintext}");
         Ok(Sealed(URL_SAFE_NO_PAD.encode(text)))
     }
 
-    fn open(&self, context: &str, sealed: &Sealed) -> Result<Zeroizing<String>> {
+    fn open(&self, context: Context<'_>, sealed: &Sealed) -> Result<Zeroizing<String>> {
         let bytes = URL_SAFE_NO_PAD.decode(&sealed.0).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         text.strip_prefix(&format!("{context}\n"))
@@ -66,6 +66,10 @@ impl Secrets for PlainSecrets {
     }
 
     fn new_password(&self) -> Zeroizing<String> {
+        self.fresh("")
+    }
+
+    fn new_comm_key(&self) -> Zeroizing<String> {
         self.fresh("")
     }
 

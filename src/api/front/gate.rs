@@ -23,6 +23,7 @@ use super::site::Note;
 use super::{Answer, Core, Head, Refusal, Surface};
 use crate::auth::caller::Caller;
 use crate::domain::idempotency::{self, Answered, Claim};
+use crate::domain::secret::Context;
 use crate::error::{Error, Kind, Result};
 use crate::limit::{Decision, Figures};
 use crate::store::Tx;
@@ -339,11 +340,7 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
             && !tx.is_unchanged()
         {
             let text = std::str::from_utf8(&answer.body).map_err(|_| Error::internal())?;
-            let sealed = self
-                .core
-                .callers
-                .secrets()
-                .seal(&claim_context(claim), text)?;
+            let sealed = self.core.callers.secrets().seal(context(claim), text)?;
             idempotency::remember(&tx, claim, answer.status.as_u16(), sealed).await?;
         }
         Ok(answer)
@@ -375,7 +372,7 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
 
     fn replayed(&self, claim: &Claim, found: &Answered) -> Result<Answer> {
         let secrets = self.core.callers.secrets();
-        let text = secrets.open(&claim_context(claim), &found.body)?;
+        let text = secrets.open(context(claim), &found.body)?;
         let status = StatusCode::from_u16(found.status).map_err(|_| Error::internal())?;
         let body = Bytes::copy_from_slice(text.as_bytes());
         Ok(Answer::new(status, self.content_type, body)
@@ -394,11 +391,12 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
     }
 }
 
-fn claim_context(claim: &Claim) -> String {
-    format!(
-        "idempotency/{}/{}/{}",
-        claim.account, claim.surface, claim.value
-    )
+fn context(claim: &Claim) -> Context<'_> {
+    Context::Answer {
+        account: claim.account,
+        surface: claim.surface,
+        value: &claim.value,
+    }
 }
 
 impl<I: Clone + Send + Sync + 'static, S: Sync> FromRequestParts<S> for Call<I> {
