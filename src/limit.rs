@@ -5,7 +5,6 @@
 //! done with a decision.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -21,7 +20,7 @@ use governor::{Quota, RateLimiter};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
-use crate::id::KeyId;
+use crate::domain::subject::Subject;
 
 /// `[limits]` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,31 +40,6 @@ impl Default for Settings {
             per_minute: 120,
             auth_failures_per_minute: 20,
             password_failures_per_minute: 10,
-        }
-    }
-}
-
-/// Whose requests are counted together, over all surfaces.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Subject {
-    /// An API key.
-    Key(KeyId),
-    /// An API login.
-    Login(Arc<str>),
-    /// A client address.
-    Address(IpAddr),
-    /// The operator on the admin socket; never limited.
-    Operator,
-}
-
-impl fmt::Display for Subject {
-    /// The form of the log: names a subject, never a secret.
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key(id) => write!(out, "key {id}"),
-            Self::Login(id) => write!(out, "login {id}"),
-            Self::Address(address) => write!(out, "address {address}"),
-            Self::Operator => out.write_str("operator"),
         }
     }
 }
@@ -108,7 +82,7 @@ pub enum Failing {
 }
 
 /// The window of 4.3.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// Buckets and windows kept at most, each. At about 64 bytes they stay below 16 MiB.
 const MAX_ENTRIES: usize = 131_072;
 /// Entries below which nobody looks for those that ended.
@@ -333,7 +307,7 @@ fn keep_later_half<K, V, T: Ord + Copy>(map: &mut HashMap<K, V>, time: impl Fn(&
 }
 
 fn quota(limit: NonZeroU32) -> Quota {
-    let each = Duration::from_secs(60) / limit.get();
+    let each = Duration::from_mins(1) / limit.get();
     Quota::with_period(each.max(Duration::from_nanos(1)))
         .unwrap_or_else(|| Quota::per_minute(limit))
         .allow_burst(limit)
@@ -384,6 +358,7 @@ impl Windows {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
+    use crate::id::KeyId;
 
     fn limits() -> (Limits, Clock) {
         let clock = Clock::manual(Timestamp(1_000_000));

@@ -8,7 +8,7 @@
 //! Nothing is cached: a revoked credential ends with the commit that revokes it. The price is one
 //! read of the store per request.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -18,10 +18,10 @@ use zeroize::Zeroizing;
 use crate::clock::Timestamp;
 use crate::domain::api_key::ApiKey;
 use crate::domain::api_login::ApiLogin;
-use crate::domain::secret::{Sealed, comm_key_context, password_context};
+use crate::domain::secret::{Context, Sealed};
+use crate::domain::subject::Subject;
 use crate::error::Result;
 use crate::id::AccountId;
-use crate::limit::Subject;
 use crate::store::{Database, keys};
 
 /// Logins whose id has the same 64-bit hash: more than one is a chance of one in 2^64 already.
@@ -33,16 +33,19 @@ const NOBODY: &str = "";
 /// cryptography.
 pub trait Secrets: Send + Sync + fmt::Debug {
     /// Seals `plaintext` so that it opens under the same context only.
-    fn seal(&self, context: &str, plaintext: &str) -> Result<Sealed>;
+    fn seal(&self, context: Context<'_>, plaintext: &str) -> Result<Sealed>;
 
     /// Opens what was sealed under `context`.
-    fn open(&self, context: &str, sealed: &Sealed) -> Result<Zeroizing<String>>;
+    fn open(&self, context: Context<'_>, sealed: &Sealed) -> Result<Zeroizing<String>>;
 
     /// A fresh API key: 32-64 printable ASCII characters.
     fn new_api_key(&self) -> Zeroizing<String>;
 
-    /// A fresh password, fit for a `comm_key` too: 16-64 characters.
+    /// A fresh `ai_login_password`.
     fn new_password(&self) -> Zeroizing<String>;
+
+    /// A fresh `comm_key`: 16-128 characters.
+    fn new_comm_key(&self) -> Zeroizing<String>;
 
     /// A fresh signing secret: `whsec_` and 32 bytes of base64.
     fn new_signing_secret(&self) -> Zeroizing<String>;
@@ -58,6 +61,17 @@ pub trait Secrets: Send + Sync + fmt::Debug {
 /// SHA-256: how API keys, offered keys and logins are found.
 pub fn digest(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
+}
+
+/// [`digest`] in lower-case hexadecimal: how an offered key is remembered.
+pub fn hex_digest(text: &str) -> String {
+    digest(text)
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// The first 8 bytes of [`digest`] (`protocols/sitecom-token.md` section 1).
@@ -125,8 +139,8 @@ struct Decoy {
 impl Callers {
     /// Finds callers in `db`.
     pub fn new(db: Database, secrets: Arc<dyn Secrets>) -> Result<Self> {
-        let password = secrets.seal(&password_context(NOBODY), &secrets.new_password())?;
-        let comm_key = secrets.seal(&comm_key_context(NOBODY), &secrets.new_password())?;
+        let password = secrets.seal(Context::Password(NOBODY), &secrets.new_password())?;
+        let comm_key = secrets.seal(Context::CommKey(NOBODY), &secrets.new_comm_key())?;
         Ok(Self {
             db,
             secrets,
@@ -162,10 +176,10 @@ impl Callers {
     pub async fn login(&self, ai_login_id: &str, password: &str) -> Result<Option<Caller>> {
         let found: Option<ApiLogin> = self.db.view().read(&keys::login(ai_login_id)).await?;
         let (context, sealed) = match &found {
-            Some(login) => (password_context(ai_login_id), &login.password),
-            None => (password_context(NOBODY), &self.decoy.password),
+            Some(login) => (Context::Password(ai_login_id), &login.password),
+            None => (Context::Password(NOBODY), &self.decoy.password),
         };
-        let expected = self.secrets.open(&context, sealed)?;
+        let expected = self.secrets.open(context, sealed)?;
         // Digests have equal lengths, so not even the password's length shows.
         let equal = bool::from(digest(&expected).ct_eq(&digest(password)));
         let known = found.filter(|login| login.enabled && equal);
@@ -188,8 +202,8 @@ impl Callers {
             candidates.extend(login.filter(|login| login.enabled));
         }
         if candidates.is_empty() {
-            let context = comm_key_context(NOBODY);
-            let key = self.secrets.open(&context, &self.decoy.comm_key)?;
+            let context = Context::CommKey(NOBODY);
+            let key = self.secrets.open(context, &self.decoy.comm_key)?;
             // Its result is without meaning: nobody can know the decoy's key.
             let _ = self.secrets.token_holds(token, NOBODY, &key, now);
             return Ok(None);
@@ -197,7 +211,7 @@ impl Callers {
         let mut caller = None;
         for login in &candidates {
             let id = &login.ai_login_id;
-            let key = self.secrets.open(&comm_key_context(id), &login.comm_key)?;
+            let key = self.secrets.open(Context::CommKey(id), &login.comm_key)?;
             if self.secrets.token_holds(token, id, &key, now) {
                 caller = Some(Caller::of_login(login));
             }

@@ -18,5 +18,6 @@ pub mod job;
 pub mod message;
 pub mod registration;
 pub mod secret;
+pub mod subject;
 pub mod text;
 pub mod zone;

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::EndpointId;
+use crate::id::{AccountId, EndpointId};
 
 /// An encrypted secret in its versioned envelope. Safe to store; never shown.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,22 +21,41 @@ impl fmt::Debug for Sealed {
     }
 }
 
-/// The context of a login's `ai_login_password`.
-pub fn password_context(ai_login_id: &str) -> String {
-    format!("login/{ai_login_id}/password")
+/// Which record's which secret: a sealed value opens only in the context it was sealed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context<'a> {
+    /// `ai_login_password` of the API login with this id.
+    Password(&'a str),
+    /// `comm_key` of the API login with this id.
+    CommKey(&'a str),
+    /// A signing secret of this endpoint, current or retiring.
+    SigningSecret(EndpointId),
+    /// The custom headers of this endpoint.
+    Headers(EndpointId),
+    /// A stored answer to a request with this `Idempotency-Key`.
+    Answer {
+        /// Whose request.
+        account: AccountId,
+        /// On which surface.
+        surface: &'a str,
+        /// The key's value.
+        value: &'a str,
+    },
 }
 
-/// The context of a login's `comm_key`.
-pub fn comm_key_context(ai_login_id: &str) -> String {
-    format!("login/{ai_login_id}/comm_key")
-}
-
-/// The context of an endpoint's signing secrets.
-pub fn signing_context(endpoint: EndpointId) -> String {
-    format!("endpoint/{endpoint}/signing_secret")
-}
-
-/// The context of an endpoint's custom headers.
-pub fn headers_context(endpoint: EndpointId) -> String {
-    format!("endpoint/{endpoint}/headers")
+impl fmt::Display for Context<'_> {
+    /// The text that is authenticated with the secret; it must never change.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Password(login) => write!(out, "api-login-password/{login}"),
+            Self::CommKey(login) => write!(out, "api-login-comm-key/{login}"),
+            Self::SigningSecret(endpoint) => write!(out, "endpoint-signing-secret/{endpoint}"),
+            Self::Headers(endpoint) => write!(out, "endpoint-headers/{endpoint}"),
+            Self::Answer {
+                account,
+                surface,
+                value,
+            } => write!(out, "answer/{account}/{surface}/{value}"),
+        }
+    }
 }

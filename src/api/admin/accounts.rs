@@ -13,7 +13,7 @@ use crate::auth::caller::{digest, is_api_key, login_hash};
 use crate::domain::account::{self, Account};
 use crate::domain::api_key::{self, ApiKey, NewKey};
 use crate::domain::api_login::{self, NewLogin};
-use crate::domain::secret::{comm_key_context, password_context};
+use crate::domain::secret::Context;
 use crate::domain::{registration, text};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, KeyId};
@@ -52,7 +52,7 @@ pub(super) async fn create(call: Call<Bytes>) -> Reply {
     };
     let ai_login_id = wire.ai_login_id.unwrap_or_else(|| format!("login-{id}"));
     let password = &given(wire.ai_login_password, &|| secrets.new_password());
-    let comm_key = &given(wire.comm_key, &|| secrets.new_password());
+    let comm_key = &given(wire.comm_key, &|| secrets.new_comm_key());
     let api_key = &given(wire.api_key, &|| secrets.new_api_key());
     text::token("ai_login_id", &ai_login_id, 1, 64)?;
     text::token("ai_login_password", password, 7, 128)?;
@@ -61,8 +61,8 @@ pub(super) async fn create(call: Call<Bytes>) -> Reply {
     check_key(api_key)?;
     let login = &NewLogin {
         hash: login_hash(&ai_login_id),
-        password: secrets.seal(&password_context(&ai_login_id), password)?,
-        comm_key: secrets.seal(&comm_key_context(&ai_login_id), comm_key)?,
+        password: secrets.seal(Context::Password(&ai_login_id), password)?,
+        comm_key: secrets.seal(Context::CommKey(&ai_login_id), comm_key)?,
         ai_login_id,
     };
     let name = wire.name.as_str();

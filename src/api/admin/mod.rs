@@ -75,6 +75,11 @@ macro_rules! operator_surface {
                 true
             }
 
+            /// The operator wants to know most when the daemon is unwell.
+            fn always_open(&self) -> bool {
+                true
+            }
+
             fn content_type(&self, _: &Head) -> &'static str {
                 dialect::JSON
             }

@@ -16,12 +16,14 @@ use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, RETRY_
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 
 use super::body::{BodyFault, read_body};
 use super::site::Note;
 use super::{Answer, Core, Head, Refusal, Surface};
 use crate::auth::caller::Caller;
 use crate::domain::idempotency::{self, Answered, Claim};
+use crate::domain::secret::Context;
 use crate::error::{Error, Kind, Result};
 use crate::limit::{Decision, Figures};
 use crate::store::Tx;
@@ -84,7 +86,7 @@ impl<S: Surface> Gate<S> {
         note: &mut Note,
     ) -> Result<Passed<S::Input>, Stop> {
         let (core, surface) = (&self.core, &self.surface);
-        if !core.accepting.get() {
+        if !core.accepting.get() && !surface.always_open() {
             return Err(Error::unavailable("Service unavailable").into());
         }
         let mut caller = None;
@@ -303,11 +305,8 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
         U: Future<Output = Result<Answer>> + Send,
     {
         let (body, account) = (&body, [self.caller.account]);
-        let answer = self
-            .core
-            .db
-            .transact(&account, |tx| self.once(tx, body))
-            .await?;
+        let commit = self.core.db.transact(&account, |tx| self.once(tx, body));
+        let answer = self.in_time(commit).await?;
         self.log_commit();
         Ok(answer)
     }
@@ -319,11 +318,9 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
         U: Future<Output = Result<Answer>> + Send,
     {
         let (body, account) = (&body, [self.caller.account]);
-        let answer = self
-            .core
-            .db
-            .transact_essential(&account, |tx| self.once(tx, body))
-            .await?;
+        let db = &self.core.db;
+        let commit = db.transact_essential(&account, |tx| self.once(tx, body));
+        let answer = self.in_time(commit).await?;
         self.log_commit();
         Ok(answer)
     }
@@ -343,11 +340,7 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
             && !tx.is_unchanged()
         {
             let text = std::str::from_utf8(&answer.body).map_err(|_| Error::internal())?;
-            let sealed = self
-                .core
-                .callers
-                .secrets()
-                .seal(&claim_context(claim), text)?;
+            let sealed = self.core.callers.secrets().seal(context(claim), text)?;
             idempotency::remember(&tx, claim, answer.status.as_u16(), sealed).await?;
         }
         Ok(answer)
@@ -358,20 +351,28 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
         let Some(claim) = &self.claim else {
             return Ok(None);
         };
-        self.core
-            .db
-            .transact_essential(&[claim.account], |tx| async move {
-                match idempotency::recall(&tx, claim).await? {
-                    Some(found) => self.replayed(claim, &found).map(Some),
-                    None => Ok(None),
-                }
-            })
-            .await
+        let account = [claim.account];
+        let recall = self.core.db.transact_essential(&account, |tx| async move {
+            match idempotency::recall(&tx, claim).await? {
+                Some(found) => self.replayed(claim, &found).map(Some),
+                None => Ok(None),
+            }
+        });
+        self.in_time(recall).await
+    }
+
+    /// Waits for a commit no longer than `commit_deadline`. One that comes later still stands.
+    async fn in_time<T>(&self, commit: impl Future<Output = Result<T>>) -> Result<T> {
+        let deadline = self.core.settings.commit_deadline.into();
+        timeout(deadline, commit).await.unwrap_or_else(|_| {
+            tracing::warn!(request = %self.head.id, "a commit took longer than its deadline");
+            Err(Error::unavailable("The store did not answer in time"))
+        })
     }
 
     fn replayed(&self, claim: &Claim, found: &Answered) -> Result<Answer> {
         let secrets = self.core.callers.secrets();
-        let text = secrets.open(&claim_context(claim), &found.body)?;
+        let text = secrets.open(context(claim), &found.body)?;
         let status = StatusCode::from_u16(found.status).map_err(|_| Error::internal())?;
         let body = Bytes::copy_from_slice(text.as_bytes());
         Ok(Answer::new(status, self.content_type, body)
@@ -390,11 +391,12 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
     }
 }
 
-fn claim_context(claim: &Claim) -> String {
-    format!(
-        "idempotency/{}/{}/{}",
-        claim.account, claim.surface, claim.value
-    )
+fn context(claim: &Claim) -> Context<'_> {
+    Context::Answer {
+        account: claim.account,
+        surface: claim.surface,
+        value: &claim.value,
+    }
 }
 
 impl<I: Clone + Send + Sync + 'static, S: Sync> FromRequestParts<S> for Call<I> {

@@ -57,6 +57,8 @@ pub struct Settings {
     pub header_deadline: Millis,
     /// From the end of the header block to the end of the body.
     pub body_deadline: Millis,
+    /// How long a call waits for its commit; after that its outcome is unknown to the caller.
+    pub commit_deadline: Millis,
     /// How long an HTTP/2 connection may be without a request.
     pub idle_deadline: Millis,
     /// Connections open at a time, over all listeners.
@@ -71,6 +73,7 @@ impl Default for Settings {
             max_body: 1024 * 1024,
             header_deadline: Millis::seconds(10),
             body_deadline: Millis::seconds(10),
+            commit_deadline: Millis::seconds(30),
             idle_deadline: Millis::seconds(60),
             max_connections: 4096,
         }

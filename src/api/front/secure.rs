@@ -83,7 +83,9 @@ fn is_trusted(proxies: &[IpNet], address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    type Fields = &'static [(&'static str, &'static str)];
+
+    fn headers(pairs: Fields) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(*name, value.parse().unwrap());
@@ -104,7 +106,7 @@ mod tests {
         use Security::{Insecure, Loopback, Secure};
         const PROTO: &str = "x-forwarded-proto";
         let proxy = "192.0.2.7";
-        let cases: &[(&str, bool, bool, &[(&'static str, &'static str)], Security)] = &[
+        let cases: &[(&str, bool, bool, Fields, Security)] = &[
             ("198.51.100.1", true, false, &[], Secure),
             ("198.51.100.1", false, false, &[], Insecure),
             ("198.51.100.1", false, false, &[(PROTO, "https")], Insecure),
@@ -166,7 +168,7 @@ mod tests {
     #[test]
     fn the_client_is_the_rightmost_stranger() {
         const FOR: &str = "x-forwarded-for";
-        let cases: &[(&str, &[(&'static str, &'static str)], &str)] = &[
+        let cases: &[(&str, Fields, &str)] = &[
             ("198.51.100.1", &[(FOR, "203.0.113.5")], "198.51.100.1"),
             ("192.0.2.7", &[], "192.0.2.7"),
             ("192.0.2.7", &[(FOR, "203.0.113.5")], "203.0.113.5"),

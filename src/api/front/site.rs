@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -25,8 +24,8 @@ use super::gate::Closing;
 use super::secure::{self, Security};
 use super::{Answer, Core, Head, Refusal, Surface, path};
 use crate::clock::Stopwatch;
+use crate::domain::subject::Subject;
 use crate::id::{AccountId, RequestId};
-use crate::limit::Subject;
 
 /// Bytes of a request target, a header block; fields (section 2, row 1).
 pub const MAX_TARGET: usize = 64 * 1024;
@@ -126,29 +125,27 @@ impl Site {
     }
 
     /// Answers one request.
-    pub(super) fn answer(
+    pub(super) async fn answer(
         self: Arc<Self>,
         origin: Origin,
         request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Response, Infallible>> + Send {
-        async move {
-            let watch = Stopwatch::start();
-            let db = &self.core.db;
-            let id = RequestId::random(db.clock().now(), db.entropy());
-            let version = request.version();
-            let line = Line::of(&request);
-            let (security, surface, mut response) = self.dispatch(id, origin, request).await;
-            let note = response.extensions_mut().remove::<Note>();
-            let closing = response.extensions_mut().remove::<Closing>().is_some();
-            dress(
-                &mut response,
-                id,
-                security,
-                closing && version < Version::HTTP_2,
-            );
-            line.log(id, surface, note, response.status(), watch);
-            Ok(response)
-        }
+    ) -> Result<Response, Infallible> {
+        let watch = Stopwatch::start();
+        let db = &self.core.db;
+        let id = RequestId::random(db.clock().now(), db.entropy());
+        let version = request.version();
+        let line = Line::of(&request);
+        let (security, surface, mut response) = self.dispatch(id, origin, request).await;
+        let note = response.extensions_mut().remove::<Note>();
+        let closing = response.extensions_mut().remove::<Closing>().is_some();
+        dress(
+            &mut response,
+            id,
+            security,
+            closing && version < Version::HTTP_2,
+        );
+        line.log(id, surface, note, response.status(), watch);
+        Ok(response)
     }
 
     async fn dispatch(
@@ -168,16 +165,18 @@ impl Site {
         let path = path::parse(parts.uri.path());
         let mount = self.mounts.iter().find(|mount| mount.holds(&path.segments));
         let surface = mount.map_or("-", |mount| mount.name);
+        let client = origin
+            .peer
+            .map(|peer| secure::client(settings, peer, &parts.headers));
         let head = Head {
             id,
             method: parts.method.clone(),
             segments: path.segments,
             params: Vec::new(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
-            headers: parts.headers.clone(),
-            client: origin
-                .peer
-                .map(|peer| secure::client(settings, peer, &parts.headers)),
+            // The router reads method and path only.
+            headers: std::mem::take(&mut parts.headers),
+            client,
         };
         let refuse = |refusal: Refusal<'_>| match mount {
             Some(mount) => (mount.refuse)(&head, &refusal),

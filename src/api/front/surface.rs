@@ -135,6 +135,11 @@ pub trait Surface: Send + Sync + Sized + 'static {
     /// (section 2, last line).
     fn credentials_in_head(&self) -> bool;
 
+    /// It is served while the daemon drains or the store takes no writes.
+    fn always_open(&self) -> bool {
+        false
+    }
+
     /// The `Content-Type` of its answers.
     fn content_type(&self, head: &Head) -> &'static str;
 

@@ -17,7 +17,7 @@ use crate::api::dialect::{Reply, answer, decode, ok};
 use crate::api::front::{Answer, Call};
 use crate::domain::endpoint::{self, DisabledReason, Endpoint};
 use crate::domain::registration::{self, NewEndpoint};
-use crate::domain::secret::signing_context;
+use crate::domain::secret;
 use crate::error::{Error, Result};
 use crate::id::{EndpointId, Seq};
 use crate::live::EndpointNow;
@@ -28,10 +28,10 @@ pub(super) async fn create(State(context): State<Arc<Context>>, call: Call<Bytes
     let secrets = call.core.callers.secrets();
     let id = EndpointId::random(call.core.db.entropy());
     let disabled = wire.enabled == Some(false);
-    let secret = &secrets.new_signing_secret();
+    let signing = &secrets.new_signing_secret();
     let new = &NewEndpoint {
         id,
-        signing_secret: secrets.seal(&signing_context(id), secret)?,
+        signing_secret: secrets.seal(secret::Context::SigningSecret(id), signing)?,
         disabled,
         settings: wire.decode(id, context.urls.as_ref(), secrets.as_ref())?,
     };
@@ -40,7 +40,7 @@ pub(super) async fn create(State(context): State<Arc<Context>>, call: Call<Bytes
         .commit(|tx| async move {
             let endpoint = registration::create(&tx, account, new).await?;
             let names = names(call, &endpoint)?;
-            let view = endpoint_view(&endpoint, names, None, Some(secret.as_str()));
+            let view = endpoint_view(&endpoint, names, None, Some(signing.as_str()));
             answer(StatusCode::CREATED, &view)
         })
         .await?;

@@ -12,7 +12,7 @@ use crate::auth::caller::Secrets;
 use crate::clock::Millis;
 use crate::domain::endpoint::{Ordering, Protocol, ScheduleOverride};
 use crate::domain::registration::Change;
-use crate::domain::secret::{Sealed, headers_context};
+use crate::domain::secret::{Context, Sealed};
 use crate::error::{Error, Result};
 use crate::id::EndpointId;
 
@@ -168,7 +168,7 @@ fn seal_headers(
         tracing::error!(%error, "headers cannot be encoded");
         Error::internal()
     })?);
-    secrets.seal(&headers_context(endpoint), &text)
+    secrets.seal(Context::Headers(endpoint), &text)
 }
 
 /// The names of an endpoint's custom headers.
@@ -180,7 +180,7 @@ pub fn header_names(
     let Some(sealed) = headers else {
         return Ok(Vec::new());
     };
-    let text = secrets.open(&headers_context(endpoint), sealed)?;
+    let text = secrets.open(Context::Headers(endpoint), sealed)?;
     // The values are stepped over, so no copy of them is made.
     let list: Vec<(String, serde::de::IgnoredAny)> =
         serde_json::from_str(&text).map_err(|error| {

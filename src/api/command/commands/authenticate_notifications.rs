@@ -1,11 +1,9 @@
 //! `authenticate_notifications` (`protocols/command-api.md` 4.1): opens the caller's endpoints.
 
-use std::fmt::Write;
-
 use super::{CommandCall, Failure};
 use crate::api::command::encode;
 use crate::api::front::Answer;
-use crate::auth::caller::digest;
+use crate::auth::caller::hex_digest;
 use crate::domain::authentication;
 use crate::error::Error;
 use crate::id::EndpointId;
@@ -21,7 +19,7 @@ pub async fn run(call: &CommandCall) -> Result<Answer, Failure> {
             Some(id.map_err(|_| Error::not_found("Record does not exist"))?)
         }
     };
-    let key = call.input.text("key").map(|key| hex(&digest(&key)));
+    let key = call.input.text("key").map(|key| hex_digest(&key));
     let (account, key) = (call.caller.account, key.as_deref());
     // Stored even at a disk limit: what opens an endpoint lets its backlog drain.
     let answer = call
@@ -34,12 +32,4 @@ pub async fn run(call: &CommandCall) -> Result<Answer, Failure> {
         })
         .await?;
     Ok(answer)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -36,8 +36,11 @@ impl From<Error> for Failure {
 /// Characters of an unknown name that are shown again.
 const MAX_SHOWN: usize = 64;
 
+/// How a command is run.
+type Run = fn(&CommandCall) -> Outcome<'_>;
+
 /// `ai_command` and what it does (`protocols/command-api.md` section 4).
-const TABLE: [(&str, fn(&CommandCall) -> Outcome<'_>); 2] = [
+const TABLE: [(&str, Run); 2] = [
     ("authenticate_notifications", |call| {
         Box::pin(authenticate_notifications::run(call))
     }),
@@ -50,12 +53,10 @@ pub async fn run(call: &CommandCall) -> Result<Answer, Failure> {
         let missing = "ERROR: Required parameter \"ai_command\" missing";
         return Err(Failure::Findings(vec![missing.to_owned()]));
     };
-    match TABLE.iter().find(|(known, _)| *known == name) {
-        Some((_, command)) => command(call).await,
-        None => {
-            let shown: String = name.chars().take(MAX_SHOWN).collect();
-            let unknown = format!("Unknown command \"{shown}\"");
-            Err(Failure::Findings(vec![unknown]))
-        }
+    if let Some((_, command)) = TABLE.iter().find(|(known, _)| *known == name) {
+        return command(call).await;
     }
+    let shown: String = name.chars().take(MAX_SHOWN).collect();
+    let unknown = format!("Unknown command \"{shown}\"");
+    Err(Failure::Findings(vec![unknown]))
 }

@@ -1,0 +1,25 @@
+//! The inbound door over real sockets: order of checks, limits, surfaces, idempotency.
+// What is set up for a test fails like the test itself.
+#![allow(clippy::unwrap_used)]
+
+#[path = "inbound/world.rs"]
+mod world;
+
+#[path = "inbound/admin.rs"]
+mod admin;
+#[path = "inbound/command.rs"]
+mod command;
+#[path = "inbound/connections.rs"]
+mod connections;
+#[path = "inbound/endpoints.rs"]
+mod endpoints;
+#[path = "inbound/idempotency.rs"]
+mod idempotency;
+#[path = "inbound/limits.rs"]
+mod limits;
+#[path = "inbound/logs.rs"]
+mod logs;
+#[path = "inbound/messages.rs"]
+mod messages;
+#[path = "inbound/transport.rs"]
+mod transport;

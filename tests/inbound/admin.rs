@@ -1,0 +1,181 @@
+//! The operator's socket.
+
+use hookrelay::clock::Millis;
+use hookrelay::live::{Health, Wait};
+use serde_json::{Value, json};
+
+use crate::world::{KEY, NOW, World};
+
+async fn get(world: &World, path: &str) -> (u16, Value) {
+    let reply = world.admin("GET", path, "").await;
+    (reply.status, reply.json())
+}
+
+#[tokio::test]
+async fn a_new_account_gets_fresh_credentials_that_work() {
+    let world = World::start().await;
+    let made = world
+        .admin("POST", "/admin/v1/accounts", r#"{"name":"Second"}"#)
+        .await;
+    assert_eq!(made.status, 201);
+    let made = made.json();
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    let headers = [("x-api-key", text("api_key"))];
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    assert_eq!(
+        world
+            .send("GET", "/relay/v1/endpoints", &headers, "")
+            .await
+            .status,
+        200
+    );
+    let pairs = format!(
+        "ai_command=ping&ai_login_id={}&ai_login_password={}",
+        text("ai_login_id"),
+        text("ai_login_password")
+    );
+    let reply = world.send("POST", "/service", &[], &pairs).await;
+    assert!(reply.body.starts_with("status=0"));
+    assert!((16..=128).contains(&text("comm_key").len()));
+    let (status, shown) = get(&world, &format!("/admin/v1/accounts/{}", text("account"))).await;
+    assert_eq!((status, &shown["name"]), (200, &json!("Second")));
+    assert_eq!(get(&world, "/admin/v1/accounts/sEcOnD").await.1, shown);
+    assert_eq!(shown["logins"][0]["ai_login_id"], made["ai_login_id"]);
+    assert_eq!(
+        (&shown["keys"][0]["enabled"], &shown["endpoints"]),
+        (&json!(true), &json!(0))
+    );
+    for secret in ["ai_login_password", "comm_key", "api_key"] {
+        assert!(
+            !shown.to_string().contains(&text(secret)),
+            "{secret} is shown"
+        );
+    }
+    let (_, list) = get(&world, "/admin/v1/accounts").await;
+    assert_eq!(list["accounts"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn names_logins_and_keys_are_unique_and_bounded() {
+    let world = World::start().await;
+    let long = "n".repeat(65);
+    for (body, status) in [
+        (json!({"name": "ACME"}), 409),
+        (json!({"name": "x", "ai_login_id": "apiuser"}), 409),
+        (json!({"name": "x", "api_key": KEY}), 409),
+        (json!({"name": ""}), 400),
+        (json!({"name": " "}), 400),
+        (json!({"name": long}), 400),
+        (json!({"name": "a\u{7}b"}), 400),
+        (json!({"name": "x", "api_key": "too short"}), 400),
+        (
+            json!({"name": "x", "api_key": "with space 0123456789abcdef01234"}),
+            400,
+        ),
+        (json!({"name": "x", "ai_login_id": ""}), 400),
+        (json!({"name": "x", "comm_key": "short"}), 400),
+        (json!({"name": "x", "unknown": 1}), 400),
+        (json!({}), 400),
+        (json!([]), 400),
+    ] {
+        let reply = world
+            .admin("POST", "/admin/v1/accounts", &body.to_string())
+            .await;
+        assert_eq!(reply.status, status, "{body} {}", reply.body);
+    }
+    let (_, list) = get(&world, "/admin/v1/accounts").await;
+    assert_eq!(
+        list["accounts"].as_array().unwrap().len(),
+        1,
+        "nothing was half made"
+    );
+    let keys = "/admin/v1/accounts/acme/keys";
+    for body in [r#"{"surfaces":["nonsense"]}"#, r#"{"per_minute":-1}"#] {
+        assert_eq!(world.admin("POST", keys, body).await.status, 400, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_management_routes_stand_below_an_account() {
+    let world = World::start().await;
+    let id = world.endpoint("").await;
+    let by_name = get(&world, &format!("/admin/v1/accounts/acme/endpoints/{id}")).await;
+    assert_eq!((by_name.0, &by_name.1["endpoint"]), (200, &json!(id)));
+    let by_ref = format!("/admin/v1/accounts/{}/messages", world.account);
+    let sent = world
+        .admin("POST", &by_ref, r#"{"type":"t","data":"x"}"#)
+        .await;
+    assert_eq!((sent.status, sent.header("ratelimit-limit")), (202, None));
+    assert_eq!(world.logged().await, 1);
+    for (method, path, status) in [
+        ("GET", "/admin/v1/accounts/nobody", 404),
+        ("GET", "/admin/v1/accounts/nobody/endpoints", 404),
+        ("GET", "/admin/v1/accounts/acme/nothing", 404),
+        ("PUT", "/admin/v1/accounts/acme/keys", 405),
+        ("GET", "/relay/v1/endpoints", 404),
+        ("POST", "/service", 404),
+    ] {
+        assert_eq!(world.admin(method, path, "").await.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
+    let world = World::start().await;
+    let (one, two) = (world.endpoint("").await, world.endpoint("").await);
+    world.endpoint(r#""enabled":false"#).await;
+    world.live.tell(world.account, one, |now| {
+        now.pending = 4;
+        now.in_flight = 1;
+        now.oldest = Some(NOW);
+        now.delivered = 2;
+    });
+    world.live.tell(world.account, two, |now| {
+        let until = NOW.after(Millis::seconds(90));
+        now.health = Health::Suspended { until };
+        now.wait = Some(Wait::Suspended { until });
+        now.pending = 3;
+        now.open_batches = 1;
+        now.oldest = Some(NOW.after(Millis::seconds(10)));
+    });
+    world.clock.set(NOW.after(Millis::seconds(60)));
+    let (status, shown) = get(&world, "/admin/v1/status").await;
+    assert_eq!(status, 200);
+    assert_eq!(shown["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        (&shown["uptime_s"], &shown["accepting"]),
+        (&json!(60), &json!(true))
+    );
+    assert_eq!(shown["pid"], json!(std::process::id()));
+    assert_eq!(
+        shown["endpoints"],
+        json!({"disabled":1,"open":1,"suspended":1})
+    );
+    assert_eq!(
+        shown["queue"],
+        json!({"pending":7,"open_batches":1,"in_flight":1,"delivered":2,"dead":0,
+               "oldest":"2026-01-15T10:30:00Z"})
+    );
+    assert_eq!(shown["store"], json!({"kind":"memory"}));
+    let (_, queue) = get(&world, "/admin/v1/queue").await;
+    let rows = queue["endpoints"].as_array().unwrap();
+    let row = rows
+        .iter()
+        .find(|row| row["endpoint"] == json!(two))
+        .unwrap();
+    assert_eq!(
+        row,
+        &json!({"account":world.account,"endpoint":two,"url":"https://c.example/hook",
+                "state":"suspended","pending":3,"in_flight":0,"open_batches":1,
+                "oldest":"2026-01-15T10:30:10Z","oldest_age_s":50,"last_class":null,
+                "wait":"suspended","until":"2026-01-15T10:31:30Z"})
+    );
+    assert_eq!(rows.len(), 3);
+    *world.live.stopped.lock().unwrap() = true;
+    let (_, shown) = get(&world, "/admin/v1/status").await;
+    assert_eq!(
+        (&shown["relay_running"], &shown["endpoints"]["starting"]),
+        (&json!(false), &json!(2))
+    );
+    assert_eq!(get(&world, "/admin/v1/queue").await.0, 503);
+}
