@@ -30,11 +30,13 @@
 //! | [`config`] | what does the operator set? |
 //! | [`cli`] | what does the operator type? |
 //! | [`consumer`] | how does a webhook consumer behave? (development and demonstration) |
+//! | [`app`] | what is started and stopped, and in which order? |
 //! | [`ops`] | what do the operator and the service manager see? |
 //!
 //! `tests/tidy` holds which room may import which.
 
 pub mod api;
+pub mod app;
 pub mod attempt;
 pub mod auth;
 pub mod cli;

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use governor::clock::{Clock as GovernorClock, Reference};
@@ -93,7 +93,7 @@ const MAX_LIMITERS: usize = 256;
 /// Every bucket and window of this process.
 #[derive(Debug)]
 pub struct Limits {
-    settings: Settings,
+    settings: RwLock<Settings>,
     clock: Clock,
     hasher: RandomState,
     buckets: Mutex<Buckets>,
@@ -104,7 +104,7 @@ impl Limits {
     /// Full buckets and no failures.
     pub fn new(settings: Settings, clock: Clock) -> Self {
         Self {
-            settings,
+            settings: RwLock::new(settings),
             clock,
             hasher: RandomState::new(),
             buckets: Mutex::default(),
@@ -112,9 +112,21 @@ impl Limits {
         }
     }
 
+    /// Other settings from now on; buckets and windows stay.
+    pub fn set(&self, settings: Settings) {
+        *self
+            .settings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    fn settings(&self) -> Settings {
+        *self.settings.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes a token of `subject`, whose own limit, if it has one, is `per_minute`.
     pub fn take(&self, subject: &Subject, per_minute: Option<u32>) -> Decision {
-        let limit = per_minute.unwrap_or(self.settings.per_minute);
+        let limit = per_minute.unwrap_or(self.settings().per_minute);
         if *subject == Subject::Operator {
             return Decision::Unlimited;
         }
@@ -149,8 +161,8 @@ impl Limits {
 
     fn allowed(&self, who: Failing) -> Option<usize> {
         let setting = match who {
-            Failing::Address(_) => self.settings.auth_failures_per_minute,
-            Failing::Login(..) => self.settings.password_failures_per_minute,
+            Failing::Address(_) => self.settings().auth_failures_per_minute,
+            Failing::Login(..) => self.settings().password_failures_per_minute,
         };
         (setting > 0).then_some(setting as usize)
     }

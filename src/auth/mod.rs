@@ -5,3 +5,4 @@ pub mod credentials;
 pub mod proof;
 pub mod seal;
 pub mod sitecom_token;
+pub mod vault;

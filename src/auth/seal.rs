@@ -1,7 +1,7 @@
 //! Secrets at rest.
 //!
 //! Owns the sealing keys, their file and the envelope of a sealed secret. Does not know which
-//! secrets there are beyond the context (`domain/secret.rs`) that binds each to its record.
+//! secrets there are beyond the [`Context`] that binds each to its record.
 //!
 //! An envelope is the text `v1.<key id>.<base64 of nonce and ciphertext>`, sealed with
 //! XChaCha20-Poly1305. Version, key id and context are authenticated with it, so a sealed value
@@ -24,7 +24,7 @@ use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
 use crate::clock::Entropy;
-use crate::domain::secret::Sealed;
+use crate::domain::secret::{Context, Sealed};
 
 const VERSION: &str = "v1";
 const NONCE_BYTES: usize = 24;
@@ -172,7 +172,7 @@ impl Sealer {
     ///
     /// # Errors
     /// [`SealError::Altered`] when the secret is longer than the cipher takes (256 GiB).
-    pub fn seal(&self, context: &str, secret: &str) -> Result<Sealed, SealError> {
+    pub fn seal(&self, context: Context<'_>, secret: &str) -> Result<Sealed, SealError> {
         let SealingKey { id, cipher } = &self.current;
         let nonce: [u8; NONCE_BYTES] = self.entropy.bytes();
         let payload = Payload {
@@ -192,7 +192,7 @@ impl Sealer {
     /// When it is not an envelope, its key is not known, or it was altered or moved.
     pub fn open(
         &self,
-        context: &str,
+        context: Context<'_>,
         sealed: &Sealed,
     ) -> Result<Zeroizing<String>, SealError> {
         let (id, body) = parts(sealed).ok_or(SealError::Envelope)?;
@@ -245,7 +245,7 @@ fn is_key_id(id: &str) -> bool {
 }
 
 /// What is authenticated beside the secret. Key ids hold no dot, so no two contexts coincide.
-fn bound(key_id: &str, context: &str) -> Vec<u8> {
+fn bound(key_id: &str, context: Context<'_>) -> Vec<u8> {
     format!("{VERSION}.{key_id}.{context}").into_bytes()
 }
 
@@ -298,8 +298,9 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::id::EndpointId;
 
-    const LOGIN: &str = "login/apiuser/password";
+    const LOGIN: Context<'static> = Context::Password("apiuser");
 
     fn key_file(lines: &[&str]) -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
@@ -325,10 +326,10 @@ mod tests {
         let sealed = keys.seal(LOGIN, "geheimß1").unwrap();
         assert_eq!(*keys.open(LOGIN, &sealed).unwrap(), "geheimß1");
         for other in [
-            "login/apiuser2/password",
-            "login/apiuser/comm_key",
-            "endpoint/j8fssz5awsh8/signing_secret",
-            "endpoint/j8fssz5awsh8/headers",
+            Context::Password("apiuser2"),
+            Context::CommKey("apiuser"),
+            Context::SigningSecret(endpoint),
+            Context::Headers(endpoint),
         ] {
             let opened = keys.open(other, &sealed);
             assert!(matches!(opened, Err(SealError::Altered)), "{other}");

@@ -4,7 +4,7 @@
 //! because only the composition root may build a daemon; everything else ends here. Does not
 //! know the store or the relay: it asks the daemon through its Unix socket.
 
-mod admin;
+pub mod admin;
 mod args;
 mod calls;
 mod listen;

@@ -36,15 +36,12 @@ pub const DEFAULTS: &str = include_str!("../../config/hookrelay.toml");
 pub const DEFAULT_FILE: &str = "/etc/hookrelay/hookrelay.toml";
 
 /// Keys that take effect on SIGHUP; all others need a restart.
-const RELOADABLE: [&str; 9] = [
+const RELOADABLE: [&str; 6] = [
     "http.tls_cert",
     "http.tls_key",
-    "http.trusted_proxies",
     "limits.per_minute",
     "limits.auth_failures_per_minute",
     "limits.password_failures_per_minute",
-    "limits.token_lifetime",
-    "limits.token_skew",
     "log.level",
 ];
 

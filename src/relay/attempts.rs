@@ -42,21 +42,41 @@ impl Under {
         number: u32,
         messages: u64,
     ) -> Self {
-        Self { endpoint, kind: AttemptKind::Delivery, batch: Some(batch), number, messages }
+        Self {
+            endpoint,
+            kind: AttemptKind::Delivery,
+            batch: Some(batch),
+            number,
+            messages,
+        }
     }
 
     pub(super) fn wake_up(endpoint: EndpointId, batch: BatchId) -> Self {
         let kind = AttemptKind::Wakeup;
-        Self { endpoint, kind, batch: Some(batch), number: 0, messages: 0 }
+        Self {
+            endpoint,
+            kind,
+            batch: Some(batch),
+            number: 0,
+            messages: 0,
+        }
     }
 
     pub(super) fn authenticate(endpoint: EndpointId) -> Self {
         let kind = AttemptKind::Authenticate;
-        Self { endpoint, kind, batch: None, number: 0, messages: 0 }
+        Self {
+            endpoint,
+            kind,
+            batch: None,
+            number: 0,
+            messages: 0,
+        }
     }
 
     fn batch_text(&self) -> String {
-        self.batch.map(|batch| batch.to_string()).unwrap_or_default()
+        self.batch
+            .map(|batch| batch.to_string())
+            .unwrap_or_default()
     }
 
     /// What operators read of it.
@@ -114,7 +134,11 @@ impl Attempts {
 async fn last_slot(database: &Database, record: &Endpoint) -> u64 {
     let range = keys::attempts(record.account, record.id);
     let slots = usize::try_from(SLOTS).unwrap_or(usize::MAX);
-    let rows = database.view().read_range::<AttemptRow>(&range, slots).await.unwrap_or_default();
+    let rows = database
+        .view()
+        .read_range::<AttemptRow>(&range, slots)
+        .await
+        .unwrap_or_default();
     let newest = rows.iter().max_by_key(|(_, row)| row.at);
     newest
         .and_then(|(key, _)| u64::from_str_radix(key.last_part(), 16).ok())
@@ -161,7 +185,12 @@ pub(super) fn deliver(shell: &Shell, attempt: AttemptId, delivery: Delivery) {
     let (outbound, events) = (shell.outbound.clone(), shell.events.clone());
     let database = shell.database.clone();
     tokio::spawn(async move {
-        let Delivery { destination, batch, ranges, loaded } = delivery;
+        let Delivery {
+            destination,
+            batch,
+            ranges,
+            loaded,
+        } = delivery;
         let wanted = ranges.count();
         let messages = match loaded {
             Some(messages) => {
@@ -173,7 +202,10 @@ pub(super) fn deliver(shell: &Shell, attempt: AttemptId, delivery: Delivery) {
         };
         let messages: Vec<Arc<Message>> = messages.unwrap_or_default();
         let event = if messages.len() as u64 == wanted {
-            Event::Attempted(attempt, outbound.deliver(&destination, batch, &messages).await)
+            Event::Attempted(
+                attempt,
+                outbound.deliver(&destination, batch, &messages).await,
+            )
         } else {
             tracing::error!(
                 endpoint = %destination.record().id,
@@ -242,11 +274,18 @@ async fn prove(
         .await;
     let record = begun.ok().flatten()?;
     let proof = match outbound.destination(Arc::new(record)) {
-        Ok(destination) => outbound.authenticate(&destination, request, key.as_deref()).await,
+        Ok(destination) => {
+            outbound
+                .authenticate(&destination, request, key.as_deref())
+                .await
+        }
         Err(unusable) => Err(unusable),
     };
     let proof = proof.unwrap_or_else(|_| Proof {
-        result: AuthResult::Failed { reason: AuthFailure::Credentials, http_status: None },
+        result: AuthResult::Failed {
+            reason: AuthFailure::Credentials,
+            http_status: None,
+        },
         report: outbound::no_login(),
     });
     let result = proof.result;
@@ -297,7 +336,9 @@ pub(super) fn disable(
         let accounts = &[account];
         until_stored("disabled endpoint", || {
             database.transact_essential(accounts, |tx| async move {
-                endpoint::disable(&tx, account, id, reason, held).await.map(drop)
+                endpoint::disable(&tx, account, id, reason, held)
+                    .await
+                    .map(drop)
             })
         })
         .await;

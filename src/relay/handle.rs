@@ -67,7 +67,9 @@ impl Handle {
         question: impl FnOnce(oneshot::Sender<T>) -> Question,
     ) -> Result<T, NotRunning> {
         let (answer, answered) = oneshot::channel();
-        self.events.send(Event::Asked(question(answer))).map_err(|_| NotRunning)?;
+        self.events
+            .send(Event::Asked(question(answer)))
+            .map_err(|_| NotRunning)?;
         answered.await.map_err(|_| NotRunning)
     }
 }
@@ -79,7 +81,8 @@ impl Live for Handle {
     }
 
     async fn endpoints(&self, account: Option<AccountId>) -> Result<Vec<EndpointNow>, NotRunning> {
-        self.ask(|answer| Question::Endpoints(account, answer)).await
+        self.ask(|answer| Question::Endpoints(account, answer))
+            .await
     }
 
     async fn places(
@@ -87,6 +90,7 @@ impl Live for Handle {
         endpoints: Vec<EndpointId>,
         seq: Seq,
     ) -> Result<Vec<Option<Place>>, NotRunning> {
-        self.ask(|answer| Question::Places(endpoints, seq, answer)).await
+        self.ask(|answer| Question::Places(endpoints, seq, answer))
+            .await
     }
 }

@@ -33,7 +33,11 @@ pub async fn run(
     space_is_short: SpaceIsShort,
 ) {
     loop {
-        let retention = if space_is_short() { Millis(0) } else { settings.retention };
+        let retention = if space_is_short() {
+            Millis(0)
+        } else {
+            settings.retention
+        };
         if let Err(error) = remove_ended(&database, settings.dead_retention).await {
             tracing::warn!(%error, "ended records are not removed now");
         }
@@ -93,7 +97,9 @@ async fn remove(database: &Database, writes: Vec<Write>) -> Result<()> {
         essential: true,
     };
     let stored = database.store().submit(commit).wait().await;
-    stored.map(drop).map_err(|error| Error::unavailable(error.to_string()))
+    stored
+        .map(drop)
+        .map_err(|error| Error::unavailable(error.to_string()))
 }
 
 /// Trims every log below what a queue, a dead letter or `retention` needs.
@@ -105,10 +111,18 @@ async fn trim(
     let mut range: KeyRange = keys::accounts();
     loop {
         let page: Vec<(Key, Account)> = database.view().read_range(&range, PAGE).await?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
+        let Some((last, _)) = page.last() else {
+            return Ok(());
+        };
         range = range.following(last);
         for (_, account) in page {
-            trim_one(database, account.id, needed.get(&account.id).copied(), retention).await?;
+            trim_one(
+                database,
+                account.id,
+                needed.get(&account.id).copied(),
+                retention,
+            )
+            .await?;
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::delivery::sign::SigningKey;
 use crate::domain::api_login::ApiLogin;
 use crate::domain::authentication::AuthResult;
 use crate::domain::endpoint::{self, Endpoint};
-use crate::domain::secret::{Sealed, headers_context, password_context, signing_context};
+use crate::domain::secret::{Context, Sealed};
 use crate::id::{AuthenticateId, BatchId};
 use crate::store::{Database, Message, keys};
 
@@ -60,7 +60,11 @@ pub struct Proof {
 impl Outbound {
     /// Requests go out through `sender`; secrets are opened with `sealer`.
     pub fn new(sender: Sender, sealer: Arc<Sealer>, database: Database) -> Self {
-        Self { sender, sealer, database }
+        Self {
+            sender,
+            sealer,
+            database,
+        }
     }
 
     /// Opens what every request to the endpoint needs.
@@ -71,38 +75,40 @@ impl Outbound {
         };
         let current = self.signing_key(&record, &record.signing_secret)?;
         let retiring = match &record.retiring_secret {
-            Some(retiring) => {
-                Some((self.signing_key(&record, &retiring.secret)?, retiring.until))
-            }
+            Some(retiring) => Some((self.signing_key(&record, &retiring.secret)?, retiring.until)),
             None => None,
         };
-        Ok(Destination { record, headers, current, retiring })
+        Ok(Destination {
+            record,
+            headers,
+            current,
+            retiring,
+        })
     }
 
     fn headers(&self, record: &Endpoint, sealed: &Sealed) -> Result<Vec<CustomHeader>, Unusable> {
-        let context = headers_context(record.id);
-        let text = self.open(record, &context, sealed)?;
+        let text = self.open(record, Context::Headers(record.id), sealed)?;
         let pairs: Vec<(String, String)> =
             serde_json::from_str(&text).map_err(|_| unusable(record, "headers"))?;
         check_headers(&pairs).map_err(|_| unusable(record, "headers"))
     }
 
     fn signing_key(&self, record: &Endpoint, sealed: &Sealed) -> Result<SigningKey, Unusable> {
-        let text = self.open(record, &signing_context(record.id), sealed)?;
+        let text = self.open(record, Context::SigningSecret(record.id), sealed)?;
         SigningKey::parse(&text).map_err(|_| unusable(record, "signing secret"))
     }
 
     fn open(
         &self,
         record: &Endpoint,
-        context: &str,
+        context: Context<'_>,
         sealed: &Sealed,
     ) -> Result<zeroize::Zeroizing<String>, Unusable> {
         self.sealer.open(context, sealed).map_err(|error| {
             tracing::error!(
                 account = %record.account,
                 endpoint = %record.id,
-                context,
+                %context,
                 %error,
                 "a sealed secret cannot be opened"
             );
@@ -154,13 +160,19 @@ impl Outbound {
         let body = protocol::authenticate(key);
         let exchange = self.post(destination, &id.to_string(), body).await;
         let (answer, report) = read_authentication(&exchange);
-        let credentials = Credentials { login: &record.login, password: &expected };
+        let credentials = Credentials {
+            login: &record.login,
+            password: &expected,
+        };
         let judged = proof::judge(&answer, credentials, key);
         let report = match judged.hint {
             Some(hint) => credentials_refused(&report, hint),
             None => report,
         };
-        Ok(Proof { result: judged.result, report })
+        Ok(Proof {
+            result: judged.result,
+            report,
+        })
     }
 
     async fn password(&self, record: &Endpoint) -> Result<zeroize::Zeroizing<String>, Unusable> {
@@ -172,7 +184,11 @@ impl Outbound {
             .map_err(|_| unusable(record, "login"))?;
         let login = login.filter(|login| login.account == record.account && login.enabled);
         let login = login.ok_or_else(|| unusable(record, "login"))?;
-        self.open(record, &password_context(&login.ai_login_id), &login.password)
+        self.open(
+            record,
+            Context::Password(&login.ai_login_id),
+            &login.password,
+        )
     }
 
     async fn post(
@@ -183,7 +199,11 @@ impl Outbound {
     ) -> crate::delivery::exchange::Exchange {
         let now = self.database.clock().now();
         let mut keys = vec![destination.current.clone()];
-        if let Some((key, _)) = destination.retiring.as_ref().filter(|(_, until)| *until > now) {
+        if let Some((key, _)) = destination
+            .retiring
+            .as_ref()
+            .filter(|(_, until)| *until > now)
+        {
             keys.push(key.clone());
         }
         self.sender
@@ -207,7 +227,11 @@ impl Outbound {
 }
 
 fn of(message: &Message) -> Outgoing<'_> {
-    Outgoing { id: message.id, event_type: &message.event_type, data: &message.data }
+    Outgoing {
+        id: message.id,
+        event_type: &message.event_type,
+        data: &message.data,
+    }
 }
 
 fn unusable(record: &Endpoint, what: &str) -> Unusable {
@@ -224,7 +248,10 @@ fn unusable(record: &Endpoint, what: &str) -> Unusable {
 /// is an endpoint that cannot prove itself.
 pub fn no_login() -> Report {
     Report {
-        outcome: Outcome::NotOk { status: 401, retry_after: None },
+        outcome: Outcome::NotOk {
+            status: 401,
+            retry_after: None,
+        },
         class: Class::Credentials,
         hint: "the endpoint's API login is missing or disabled; set another one".into(),
         status: None,

@@ -159,7 +159,8 @@ impl Shell {
         let endpoints = recovered.inputs.len() - recovered.seen.len();
         self.audiences = recovered.audiences;
         for (account, audience) in &self.audiences {
-            self.owners.extend(audience.records().map(|record| (record.id, *account)));
+            self.owners
+                .extend(audience.records().map(|record| (record.id, *account)));
         }
         for input in recovered.inputs {
             self.give(input).await;
@@ -177,7 +178,11 @@ impl Shell {
                 self.unread.insert(account, visible);
             }
         }
-        tracing::info!(endpoints, accounts = self.audiences.len(), "relay recovered");
+        tracing::info!(
+            endpoints,
+            accounts = self.audiences.len(),
+            "relay recovered"
+        );
         Ok(())
     }
 
@@ -195,7 +200,11 @@ impl Shell {
             } else {
                 pulse.rest(wakeup);
             }
-            let pause = if reading { Duration::ZERO } else { self.until(wakeup) };
+            let pause = if reading {
+                Duration::ZERO
+            } else {
+                self.until(wakeup)
+            };
             tokio::select! {
                 biased;
                 count = inbox.recv_many(&mut batch, EVENTS_PER_TURN) => {
@@ -213,7 +222,11 @@ impl Shell {
             }
             self.follow(feed.take()).await;
             self.read_tails().await;
-            if self.engine.next_wakeup().is_some_and(|due| due <= self.now()) {
+            if self
+                .engine
+                .next_wakeup()
+                .is_some_and(|due| due <= self.now())
+            {
                 self.give(Input::Tick).await;
             }
         }
@@ -226,7 +239,9 @@ impl Shell {
     fn until(&self, wakeup: Option<Timestamp>) -> Duration {
         // Never longer than half a minute, so that a step of the wall clock is seen.
         let longest = Millis::seconds(30);
-        wakeup.map_or(longest, |due| due.since(self.now()).min(longest)).into()
+        wakeup
+            .map_or(longest, |due| due.since(self.now()).min(longest))
+            .into()
     }
 
     fn is_drained(&self) -> bool {
@@ -337,10 +352,23 @@ impl Shell {
         inputs: &mut Vec<Input>,
     ) {
         match action {
-            Action::Persist { account, endpoint, token, durable, changes } => {
+            Action::Persist {
+                account,
+                endpoint,
+                token,
+                durable,
+                changes,
+            } => {
                 let mine = row.take_if(|(owner, _)| *owner == endpoint);
                 let extra = mine.map(|(_, write)| write).into_iter().collect();
-                let persist = Persist { account, endpoint, token, durable, changes, extra };
+                let persist = Persist {
+                    account,
+                    endpoint,
+                    token,
+                    durable,
+                    changes,
+                    extra,
+                };
                 if let Some(persist) = self.lanes.enter(persist) {
                     self.submit(persist);
                 }
@@ -351,43 +379,82 @@ impl Shell {
                     drop(self.database.store().submit(commit));
                 }
             }
-            Action::Read { attempt, endpoint, from, to, purpose, .. } => {
-                match self.record(endpoint) {
-                    Some(record) => {
-                        if let Some(input) = self.read(attempt, record, from, to, purpose) {
-                            inputs.push(input);
-                        }
+            Action::Read {
+                attempt,
+                endpoint,
+                from,
+                to,
+                purpose,
+                ..
+            } => match self.record(endpoint) {
+                Some(record) => {
+                    if let Some(input) = self.read(attempt, record, from, to, purpose) {
+                        inputs.push(input);
                     }
-                    None => inputs.push(Input::NotSent { attempt }),
                 }
-            }
-            Action::Post { attempt, endpoint, batch, number, ranges, .. } => {
+                None => inputs.push(Input::NotSent { attempt }),
+            },
+            Action::Post {
+                attempt,
+                endpoint,
+                batch,
+                number,
+                ranges,
+                ..
+            } => {
                 let Some(destination) = self.destination(endpoint) else {
                     inputs.push(Input::NotSent { attempt });
                     return;
                 };
                 let messages = ranges.count();
-                self.attempts.begin(attempt, Under::delivery(endpoint, batch, number, messages));
+                self.attempts
+                    .begin(attempt, Under::delivery(endpoint, batch, number, messages));
                 let loaded = self.loaded.remove(&attempt);
-                let post = super::attempts::Delivery { destination, batch, ranges, loaded };
+                let post = super::attempts::Delivery {
+                    destination,
+                    batch,
+                    ranges,
+                    loaded,
+                };
                 super::attempts::deliver(self, attempt, post);
             }
-            Action::Wakeup { attempt, endpoint, batch, pending, .. } => {
+            Action::Wakeup {
+                attempt,
+                endpoint,
+                batch,
+                pending,
+                ..
+            } => {
                 let Some(destination) = self.destination(endpoint) else {
                     inputs.push(Input::NotSent { attempt });
                     return;
                 };
-                self.attempts.begin(attempt, Under::wake_up(endpoint, batch));
+                self.attempts
+                    .begin(attempt, Under::wake_up(endpoint, batch));
                 super::attempts::wake_up(self, attempt, destination, batch, pending);
             }
-            Action::Authenticate { attempt, account, endpoint, generation } => {
+            Action::Authenticate {
+                attempt,
+                account,
+                endpoint,
+                generation,
+            } => {
                 self.attempts.begin(attempt, Under::authenticate(endpoint));
                 super::attempts::authenticate(self, attempt, account, endpoint, generation);
             }
-            Action::LoseVerification { account, endpoint, generation } => {
+            Action::LoseVerification {
+                account,
+                endpoint,
+                generation,
+            } => {
                 super::attempts::lose_verification(self, account, endpoint, generation);
             }
-            Action::Disable { account, endpoint, reason, held } => {
+            Action::Disable {
+                account,
+                endpoint,
+                reason,
+                held,
+            } => {
                 super::attempts::disable(self, account, endpoint, reason, held);
             }
         }
@@ -413,10 +480,17 @@ impl Shell {
     fn submit(&mut self, persist: Persist) {
         log_changes(&persist);
         let told = persist.deaths().next().is_some()
-            && self.audiences.get(&persist.account).is_some_and(|audience| {
-                persist::wants_dead_notices(audience.records(), persist.endpoint)
-            });
-        let record = if told { self.record(persist.endpoint) } else { None };
+            && self
+                .audiences
+                .get(&persist.account)
+                .is_some_and(|audience| {
+                    persist::wants_dead_notices(audience.records(), persist.endpoint)
+                });
+        let record = if told {
+            self.record(persist.endpoint)
+        } else {
+            None
+        };
         if let Some(record) = record {
             self.lanes.block(persist.endpoint);
             let (database, events) = (self.database.clone(), self.events.clone());
@@ -424,8 +498,9 @@ impl Shell {
             tokio::spawn(async move {
                 let (endpoint, token) = (persist.endpoint, persist.token);
                 let notices = persist::dead_notices(&database, &record, &persist).await;
-                let stored =
-                    persist.submit_with_notices(&database, retention, &record, &notices).await;
+                let stored = persist
+                    .submit_with_notices(&database, retention, &record, &notices)
+                    .await;
                 let input = match stored {
                     Ok(()) => Input::Stored(endpoint, token),
                     Err(_) => Input::NotStored(endpoint, token),
@@ -438,7 +513,9 @@ impl Shell {
         }
         match persist.submit(&self.database, self.settings.dead_retention) {
             Ok(receipt) => {
-                let _ = self.receipts.send((persist.endpoint, persist.token, receipt));
+                let _ = self
+                    .receipts
+                    .send((persist.endpoint, persist.token, receipt));
             }
             Err(_) => {
                 let input = Input::NotStored(persist.endpoint, persist.token);
@@ -485,13 +562,26 @@ impl Shell {
         match purpose {
             Purpose::Expire { .. } => {
                 let (count, next) = (found.count, found.stopped_at);
-                Input::Expired { attempt, count, through, next }
+                Input::Expired {
+                    attempt,
+                    count,
+                    through,
+                    next,
+                }
             }
-            Purpose::Advance => Input::Read { attempt, entries: found.entries(), through },
+            Purpose::Advance => Input::Read {
+                attempt,
+                entries: found.entries(),
+                through,
+            },
             Purpose::Batch { .. } => {
                 let entries = found.entries();
                 self.loaded.insert(attempt, found.messages);
-                Input::Read { attempt, entries, through }
+                Input::Read {
+                    attempt,
+                    entries,
+                    through,
+                }
             }
         }
     }
@@ -504,15 +594,34 @@ impl Shell {
     async fn attempted(&mut self, attempt: AttemptId, report: Report) {
         let row = self.log_attempt(attempt, &report).await;
         let Report { outcome, class, .. } = report;
-        self.give_with(Input::Done { attempt, outcome, class }, row).await;
+        self.give_with(
+            Input::Done {
+                attempt,
+                outcome,
+                class,
+            },
+            row,
+        )
+        .await;
     }
 
     async fn proved(&mut self, attempt: AttemptId, proof: Proof) {
         let row = self.log_attempt(attempt, &proof.report).await;
-        let accepted =
-            !matches!(proof.result, crate::domain::authentication::AuthResult::Failed { .. });
+        let accepted = !matches!(
+            proof.result,
+            crate::domain::authentication::AuthResult::Failed { .. }
+        );
         let Report { outcome, class, .. } = proof.report;
-        self.give_with(Input::Authenticated { attempt, outcome, class, accepted }, row).await;
+        self.give_with(
+            Input::Authenticated {
+                attempt,
+                outcome,
+                class,
+                accepted,
+            },
+            row,
+        )
+        .await;
     }
 
     async fn log_attempt(
@@ -575,7 +684,11 @@ impl Shell {
         if news.is_empty() {
             return;
         }
-        for key in news.changed.iter().filter(|key| key.as_str().starts_with("endpoint/")) {
+        for key in news
+            .changed
+            .iter()
+            .filter(|key| key.as_str().starts_with("endpoint/"))
+        {
             if let Some((account, endpoint)) = keys::watched_endpoint(key) {
                 self.reload_of(account, endpoint).await;
             }
@@ -598,8 +711,12 @@ impl Shell {
     }
 
     async fn follow_order(&mut self, key: &Key) {
-        let Some((_, id)) = keys::watched_endpoint(key) else { return };
-        let Some(record) = self.record(id) else { return };
+        let Some((_, id)) = keys::watched_endpoint(key) else {
+            return;
+        };
+        let Some(record) = self.record(id) else {
+            return;
+        };
         if key.as_str().starts_with("job/") {
             let job: Result<Option<Job>> = self.database.view().read(key).await;
             if let Ok(Some(job)) = job {
@@ -614,10 +731,16 @@ impl Shell {
 
     /// Reads one page of every log that grew. False when a log could not be read.
     async fn read_tails(&mut self) -> bool {
-        let unread: Vec<(AccountId, Seq)> =
-            self.unread.iter().map(|(account, through)| (*account, *through)).collect();
+        let unread: Vec<(AccountId, Seq)> = self
+            .unread
+            .iter()
+            .map(|(account, through)| (*account, *through))
+            .collect();
         for (account, through) in unread {
-            let listening = self.audiences.get(&account).is_some_and(|found| !found.is_empty());
+            let listening = self
+                .audiences
+                .get(&account)
+                .is_some_and(|found| !found.is_empty());
             if !listening {
                 // Nobody listens: there is nothing to count.
                 self.arrived(account, through, &[]).await;
@@ -625,7 +748,9 @@ impl Shell {
             }
             let next = self.tails.get(&account).copied().unwrap_or_default().next();
             let store = self.database.store().clone();
-            let page = store.read_log(account, next, TAIL_MESSAGES, TAIL_BYTES).await;
+            let page = store
+                .read_log(account, next, TAIL_MESSAGES, TAIL_BYTES)
+                .await;
             let Ok(page) = page else {
                 tokio::time::sleep(READ_RETRY).await;
                 return false;
@@ -646,9 +771,17 @@ impl Shell {
         if self.unread.get(&account).is_some_and(|end| *end <= through) {
             self.unread.remove(&account);
         }
-        let arrivals = self.audiences.get(&account).map(|audience| audience.arrivals(messages));
+        let arrivals = self
+            .audiences
+            .get(&account)
+            .map(|audience| audience.arrivals(messages));
         let arrivals = arrivals.unwrap_or_default();
-        self.give(Input::Arrived { account, through, arrivals }).await;
+        self.give(Input::Arrived {
+            account,
+            through,
+            arrivals,
+        })
+        .await;
     }
 }
 

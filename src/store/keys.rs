@@ -5,6 +5,7 @@
 //!
 //! | key | value |
 //! |---|---|
+//! | `installation` | what the installation keeps for itself |
 //! | `account/<account>` | an account |
 //! | `account-name/<name>` | account id: names are unique for operators |
 //! | `login/<ai_login_id, hex>` | an API login, unique over all accounts |
@@ -117,6 +118,11 @@ fn hex(text: &[u8]) -> String {
             let _ = write!(out, "{byte:02x}");
             out
         })
+}
+
+/// `installation`: what the installation keeps for itself.
+pub fn installation() -> Key {
+    Key("installation".to_owned())
 }
 
 /// `account/<account>`.

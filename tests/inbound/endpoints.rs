@@ -549,7 +549,6 @@ async fn attempts_are_listed_newest_first() {
                     hint: "the endpoint answered 502".into(),
                     status: Some(502),
                     took_ms: 12,
-                    verdict: "refused".into(),
                 };
                 tx.put(keys::attempt(account, id, slot), &row)?;
             }

@@ -28,12 +28,17 @@ pub(super) async fn create(State(context): State<Arc<Context>>, call: Call<Bytes
     let secrets = call.core.callers.secrets();
     let id = EndpointId::random(call.core.db.entropy());
     let disabled = wire.enabled == Some(false);
+    let mut settings = wire.decode(id, context.urls.as_ref(), secrets.as_ref())?;
+    settings
+        .max_messages
+        .get_or_insert(context.batch.max_messages);
+    settings.max_bytes.get_or_insert(context.batch.max_bytes);
     let signing = &secrets.new_signing_secret();
     let new = &NewEndpoint {
         id,
         signing_secret: secrets.seal(secret::Context::SigningSecret(id), signing)?,
         disabled,
-        settings: wire.decode(id, context.urls.as_ref(), secrets.as_ref())?,
+        settings,
     };
     let (call, account) = (&call, call.caller.account);
     let created = call

@@ -44,6 +44,17 @@ pub struct Context {
     pub live: Arc<dyn Live>,
     /// Delivery's rules.
     pub urls: Arc<dyn UrlRules>,
+    /// For endpoints that are created without limits of their own.
+    pub batch: BatchDefaults,
+}
+
+/// Batch limits of new endpoints.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchDefaults {
+    /// Messages per batch.
+    pub max_messages: u32,
+    /// Bytes per batch.
+    pub max_bytes: u32,
 }
 
 impl fmt::Debug for Context {

@@ -1,0 +1,406 @@
+//! The composition root: opens the store, builds every room, starts and stops them in order.
+//!
+//! Owns the order of start and stop and the way from the configuration to each room's settings.
+//! The only place that knows every room.
+//!
+//! Start: lock and open the store → recover the relay → bind → serve → `READY=1`.
+//! Stop: `STOPPING=1` → no new connections, requests under way are answered → no new attempts →
+//! those in flight end or the grace is over → outcomes are stored → the store closes last. A kill
+//! at any line is as safe as the list.
+
+pub mod demo;
+mod listeners;
+mod settings;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::api::front::{self, Accepting, Core, Listener, Site};
+use crate::api::{admin, command, manage};
+use crate::auth::caller::{Callers, Secrets};
+use crate::auth::seal::Sealer;
+use crate::auth::vault::Vault;
+use crate::cli;
+use crate::clock::{Clock, Entropy, Timestamp};
+use crate::config::{Config, KEY_CREDENTIAL, LogFormat};
+use crate::delivery::http::Sender;
+use crate::limit::Limits;
+use crate::ops::logging::{Form, Logging, Surroundings};
+use crate::ops::notify::{Notifier, Progress, Watchdog, watchdog_interval};
+use crate::ops::signals::Signals;
+use crate::relay::handle::{Handle, Pulse};
+use crate::relay::outbound::Outbound;
+use crate::relay::{housekeeping, shell};
+use crate::store::sled::{OpenError, SledStore};
+use crate::store::{Database, Store, keys};
+
+/// How often the drain says who is still busy.
+const ROLL_CALL: Duration = Duration::from_secs(5);
+
+/// Why the daemon does not start. The text says what to do.
+#[derive(Debug)]
+pub enum StartError {
+    /// The data directory cannot be used.
+    Directory(PathBuf, io::Error),
+    /// The sealing key cannot be used.
+    Key(String),
+    /// The store cannot be opened.
+    Store(OpenError),
+    /// What is stored cannot be read.
+    Recover(String),
+    /// The HTTP client cannot be built.
+    Client(String),
+    /// A socket cannot be bound.
+    Bind(String, io::Error),
+    /// The TLS certificate or key cannot be used.
+    Certificate(String),
+    /// The service manager cannot be told.
+    Notify(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path, error) => {
+                write!(
+                    out,
+                    "the data directory {} cannot be used: {error}",
+                    path.display()
+                )
+            }
+            Self::Key(text) | Self::Client(text) | Self::Certificate(text) => out.write_str(text),
+            Self::Store(error) => write!(out, "{error}"),
+            Self::Recover(text) => write!(out, "what is stored cannot be read: {text}"),
+            Self::Bind(what, error) => write!(out, "cannot listen on {what}: {error}"),
+            Self::Notify(error) => write!(out, "NOTIFY_SOCKET cannot be used: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Runs the daemon until it is told to stop. The error says what to do.
+pub fn serve(config: Config, reload: cli::Reload) -> Result<(), String> {
+    runtime()?.block_on(async move {
+        let mut signals =
+            Signals::catch().map_err(|error| format!("signals cannot be caught: {error}"))?;
+        let form = match config.log.format {
+            LogFormat::Auto => Surroundings::detect().form(),
+            LogFormat::Human => Form::Human { colour: false },
+            LogFormat::Json => Form::Json,
+            LogFormat::Journald => Form::Journald,
+        };
+        let logging =
+            Logging::install(config.log.level.into(), form).map_err(|error| error.to_string())?;
+        let teller = logging.clone();
+        tokio::spawn(async move { teller.tell_repetitions().await });
+        let daemon = Daemon::start(&config)
+            .await
+            .map_err(|error| error.to_string())?;
+        let mut running = config;
+        let signal = loop {
+            tokio::select! {
+                signal = signals.shutdown.next() => break signal,
+                () = signals.reload.next() => {
+                    running = reloaded(running, &reload, &logging, &daemon);
+                }
+            }
+        };
+        tracing::info!(signal, "stopping");
+        daemon
+            .stop(async move {
+                signals.shutdown.next().await;
+            })
+            .await;
+        Ok(())
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the runtime does not start: {error}"))
+}
+
+/// Reads the configuration again; a mistaken one changes nothing.
+fn reloaded(running: Config, again: &cli::Reload, logging: &Logging, daemon: &Daemon) -> Config {
+    let newer = match again.load() {
+        Ok(newer) => newer,
+        Err(error) => {
+            tracing::error!(%error, "the configuration is mistaken and not taken over");
+            return running;
+        }
+    };
+    let changes = running.changes(&newer);
+    if let Err(error) = logging.set_level(newer.log.level.into()) {
+        tracing::error!(%error, "the log level stays as it was");
+    }
+    daemon.reload(&newer);
+    tracing::info!(
+        taken_over = changes.reloadable.join(" "),
+        wait_for_restart = changes.restart.join(" "),
+        "configuration read again"
+    );
+    newer
+}
+
+/// What an installation keeps for itself.
+#[derive(Debug, Serialize, Deserialize)]
+struct Installation {
+    /// Behind batch ids.
+    batch_key: [u8; 32],
+}
+
+/// A daemon that runs.
+pub struct Daemon {
+    store: Arc<SledStore>,
+    relay: Handle,
+    relay_task: tokio::task::JoinHandle<()>,
+    fronts: Vec<tokio::task::JoinHandle<front::Drained>>,
+    stop: watch::Sender<bool>,
+    core: Arc<Core>,
+    grace: Duration,
+    notifier: Notifier,
+    certificates: listeners::Certificates,
+    socket: PathBuf,
+    /// Where plain HTTP is served.
+    pub addresses: Vec<std::net::SocketAddr>,
+}
+
+impl Pulse for Progress {
+    fn advance(&self) {
+        Progress::advance(self);
+    }
+
+    fn rest(&self, until: Option<Timestamp>) {
+        Progress::rest(self, until);
+    }
+}
+
+impl Daemon {
+    /// Starts every room. When this returns, requests are answered.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let notifier = Notifier::from_environment().map_err(StartError::Notify)?;
+        let (clock, entropy) = (Clock::system(), Entropy::system());
+        let started = clock.now();
+        let store = open_store(config, &clock).await?;
+        let sealer = Arc::new(sealer(config, &entropy)?);
+        let database = Database::new(
+            store.clone() as Arc<dyn Store>,
+            clock.clone(),
+            entropy.clone(),
+        );
+        let installation = installation(&database).await?;
+
+        let sender = Sender::new(settings::delivery(config), clock.clone())
+            .map_err(|error| StartError::Client(error.to_string()))?;
+        let outbound = Outbound::new(sender, sealer.clone(), database.clone());
+        let progress = Progress::default();
+        let relay_settings = settings::relay(config, installation.batch_key);
+        let (relay, relay_task) = shell::start(
+            database.clone(),
+            outbound,
+            relay_settings.clone(),
+            Arc::new(progress.clone()),
+        )
+        .await
+        .map_err(|error| StartError::Recover(error.to_string()))?;
+        let watched = store.clone();
+        let is_short = Box::new(move || {
+            let pressure = watched.pressure();
+            pressure.installation || !pressure.accounts.is_empty()
+        });
+        tokio::spawn(housekeeping::run(
+            database.clone(),
+            relay.clone(),
+            relay_settings,
+            is_short,
+        ));
+
+        let vault: Arc<dyn Secrets> =
+            Arc::new(Vault::new(sealer, entropy, settings::validity(config)));
+        let callers = Callers::new(database.clone(), vault)
+            .map_err(|error| StartError::Key(error.to_string()))?;
+        let core = Arc::new(Core {
+            db: database,
+            callers,
+            limits: Limits::new(settings::limits(config), clock.clone()),
+            accepting: Accepting::default(),
+            settings: settings::front(config),
+        });
+        let (public, operator) = sites(&core, &relay, config, started, &store);
+        let bound = listeners::bind(config, &public, &operator).await?;
+        let (stop, stopping) = watch::channel(false);
+        let grace: Duration = config.shutdown.grace.into();
+        let max = config.http.max_connections as usize;
+        let fronts = vec![
+            open_front(bound.public, max, stopping.clone(), grace),
+            open_front(
+                vec![bound.operator],
+                listeners::MAX_OPERATORS,
+                stopping,
+                grace,
+            ),
+        ];
+        if let Some(watchdog) =
+            Watchdog::new(notifier.clone(), progress, clock, watchdog_interval())
+        {
+            tokio::spawn(watchdog.run());
+        }
+        let addresses = bound.addresses;
+        tracing::info!(?addresses, socket = %config.admin.socket.display(), "hookrelay serves");
+        notifier.ready("serving");
+        Ok(Self {
+            store,
+            relay,
+            relay_task,
+            fronts,
+            stop,
+            core,
+            grace,
+            notifier,
+            certificates: bound.certificates,
+            socket: config.admin.socket.clone(),
+            addresses,
+        })
+    }
+
+    /// Takes over what a newer configuration may change while running.
+    pub fn reload(&self, config: &Config) {
+        self.core.limits.set(settings::limits(config));
+        if let Err(error) = self.certificates.load(config) {
+            tracing::error!(%error, "the certificates stay as they were");
+        }
+    }
+
+    /// Stops every room in order. `impatient` resolves when the operator will not wait.
+    pub async fn stop(self, impatient: impl Future<Output = ()>) {
+        self.notifier.stopping("draining");
+        tracing::info!("draining: no new connections and no new attempts");
+        let deadline = tokio::time::sleep(self.grace);
+        let _ = self.stop.send(true);
+        self.relay.drain();
+        let drained = async {
+            for front in self.fronts {
+                // A front that panicked has nothing left to drain.
+                let _ = front.await;
+            }
+            let mut relay_task = self.relay_task;
+            loop {
+                tokio::select! {
+                    _ = &mut relay_task => return,
+                    () = tokio::time::sleep(ROLL_CALL) => {
+                        let busy: Vec<String> =
+                            self.relay.busy().await.iter().map(ToString::to_string).collect();
+                        tracing::info!(busy = busy.join(" "), "waiting for attempts in flight");
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = drained => tracing::info!("drained"),
+            () = deadline => tracing::warn!("the grace is over; what is in flight will be repeated"),
+            () = impatient => tracing::warn!("not waiting any longer, as ordered"),
+        }
+        let store = self.store;
+        // Blocks until everything queued is on the disk.
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        let _ = std::fs::remove_file(&self.socket);
+        tracing::info!("stopped");
+    }
+}
+
+async fn open_store(config: &Config, clock: &Clock) -> Result<Arc<SledStore>, StartError> {
+    let path = config.store.path.clone();
+    std::fs::create_dir_all(&path).map_err(|error| StartError::Directory(path.clone(), error))?;
+    let (settings, clock) = (settings::store(config), clock.clone());
+    let opened = tokio::task::spawn_blocking(move || SledStore::open(&path, settings, clock)).await;
+    match opened {
+        Ok(opened) => opened.map(Arc::new).map_err(StartError::Store),
+        Err(_) => Err(StartError::Recover("opening the store panicked".into())),
+    }
+}
+
+fn sealer(config: &Config, entropy: &Entropy) -> Result<Sealer, StartError> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let path = config
+        .secrets
+        .path(&config.store.path, credentials.as_deref(), Path::exists);
+    let is_credential = credentials.is_some_and(|directory| path == directory.join(KEY_CREDENTIAL));
+    let sealer = if is_credential {
+        Sealer::from_credential(&path, entropy.clone())
+    } else {
+        Sealer::from_file(&path, entropy.clone())
+    };
+    sealer.map_err(|error| StartError::Key(error.to_string()))
+}
+
+async fn installation(database: &Database) -> Result<Installation, StartError> {
+    let made = database.transact(&[], |tx| async move {
+        if let Some(known) = tx.read(&keys::installation()).await? {
+            return Ok(known);
+        }
+        let fresh = Installation {
+            batch_key: tx.entropy().bytes(),
+        };
+        tx.put(keys::installation(), &fresh)?;
+        Ok(fresh)
+    });
+    made.await
+        .map_err(|error| StartError::Recover(error.to_string()))
+}
+
+fn sites(
+    core: &Arc<Core>,
+    relay: &Handle,
+    config: &Config,
+    started: Timestamp,
+    store: &Arc<SledStore>,
+) -> (Arc<Site>, Arc<Site>) {
+    let context = Arc::new(manage::Context {
+        live: Arc::new(relay.clone()),
+        urls: Arc::new(settings::Rules::new(config)),
+        batch: settings::batch_defaults(config),
+    });
+    let public = Site::new(
+        core.clone(),
+        vec![command::mount(core), manage::mount(core, &context)],
+    );
+    let figures = store.clone();
+    let operator = Arc::new(admin::Context {
+        core: core.clone(),
+        live: Arc::new(relay.clone()),
+        started,
+        store: Arc::new(move || settings::store_figures(&figures)),
+    });
+    let mount = admin::mount(&operator, |prefix, gate| {
+        manage::routes(prefix, gate, &context)
+    });
+    (
+        Arc::new(public),
+        Arc::new(Site::new(core.clone(), vec![mount])),
+    )
+}
+
+fn open_front(
+    listeners: Vec<Listener>,
+    max_connections: usize,
+    mut stopping: watch::Receiver<bool>,
+    grace: Duration,
+) -> tokio::task::JoinHandle<front::Drained> {
+    tokio::spawn(async move {
+        let shutdown = async move {
+            // The sender goes away only with the daemon, which is a reason to stop as well.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        front::run(listeners, max_connections, shutdown, grace).await
+    })
+}
