@@ -126,18 +126,14 @@ impl Outbound {
         let record = &destination.record;
         let outgoing: Vec<Outgoing<'_>> = messages.iter().map(|message| of(message)).collect();
         let standard = record.protocol == endpoint::Protocol::Standard;
-        match outgoing.first().filter(|_| standard) {
-            Some(message) => {
-                let body = protocol::standard(message);
-                let exchange = self.post(destination, &message.id.to_string(), body).await;
-                read_delivery(&exchange, Protocol::Standard)
-            }
-            None => {
-                let body = protocol::delivery(batch, &outgoing, record.strict_fields);
-                let exchange = self.post(destination, &batch.to_string(), body).await;
-                read_delivery(&exchange, Protocol::Relay)
-            }
+        if let Some(message) = outgoing.first().filter(|_| standard) {
+            let body = protocol::standard(message);
+            let exchange = self.post(destination, &message.id.to_string(), body).await;
+            return read_delivery(&exchange, Protocol::Standard);
         }
+        let body = protocol::delivery(batch, &outgoing, record.strict_fields);
+        let exchange = self.post(destination, &batch.to_string(), body).await;
+        read_delivery(&exchange, Protocol::Relay)
     }
 
     /// Wakes a thin consumer.

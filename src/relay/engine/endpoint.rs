@@ -6,25 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::batch::{Batch, Place};
-use super::health::{Health, State};
+use super::health::Health;
 use super::schedule::Schedule;
-use super::slots::Turn;
 use super::{
-    AttemptId, Auth, BatchState, Change, CursorState, JobState, Order, Ranges, Settings, Spec,
-    Stored, Token,
+    AttemptId, Auth, BatchState, Change, CursorState, JobState, Order, Ranges, Spec, Stored, Token,
 };
 use crate::attempt::Class;
-use crate::clock::{Millis, Timestamp};
+use crate::clock::Timestamp;
 use crate::id::{AccountId, BatchId, EndpointId, JobId, Seq};
-use crate::live;
-
-/// Changes that could not be stored are offered again after this pause.
-const STORE_RETRY: Millis = Millis::seconds(1);
-/// On hold, disabled or thin, nothing expires before the clock was steady for so long.
-const STEADY: Millis = Millis::minutes(10);
-
-/// A token of changes that are not handed out yet.
-pub(super) const UNASSIGNED: Token = Token(u64::MAX);
 
 /// A job with its open batches.
 #[derive(Debug, Clone)]
@@ -46,15 +35,9 @@ pub(super) struct Wakeups {
     pub in_flight: bool,
 }
 
-/// What the endpoint may start, and when to look again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Readiness {
-    pub new: bool,
-    pub again: bool,
-    pub wake: Option<Timestamp>,
-}
-
 /// Everything the engine holds of one endpoint.
+// The flags are independent of each other: each is one fact about what is under way.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     pub(super) spec: Spec,
@@ -69,7 +52,7 @@ pub struct Endpoint {
     pub(super) oldest: Option<Timestamp>,
     pub(super) batches: BTreeMap<BatchId, Batch>,
     pub(super) deferred: BTreeSet<(Timestamp, BatchId)>,
-    by_age: BTreeSet<(Timestamp, BatchId)>,
+    pub(super) by_age: BTreeSet<(Timestamp, BatchId)>,
     pub(super) multiples: usize,
     pub(super) singles: usize,
     pub(super) jobs: BTreeMap<JobId, Job>,
@@ -169,6 +152,11 @@ impl Endpoint {
             endpoint.open(batch, Place::Deferred);
         }
         endpoint
+    }
+
+    /// Whose endpoint it is, and which.
+    pub(super) fn ids(&self) -> (AccountId, EndpointId) {
+        (self.spec.account, self.spec.endpoint)
     }
 
     /// Takes over changed facts.
@@ -320,263 +308,9 @@ impl Endpoint {
         self.cursor = self.cursor.max(through);
     }
 
-    /// The cursor record has to be written with the next persist.
-    pub(super) fn touch(&mut self) {
-        if !matches!(self.changes.last(), Some(Change::Cursor(_))) {
-            // Its value is filled in when the changes are handed out.
-            self.changes.push(Change::Cursor(self.cursor_state(Seq(0))));
-        }
-    }
-
-    /// What is stored of cursor, counters and health, with the log read up to `seen`.
-    pub(super) fn cursor_state(&self, seen: Seq) -> CursorState {
-        CursorState {
-            cursor: self.cursor,
-            delivered: self.delivered,
-            dead: self.dead,
-            filtered: self.filtered,
-            pending: self.pending,
-            oldest: self.oldest,
-            seen,
-            failing_since: self.failing_since,
-            suspended: match self.health.state() {
-                State::Open | State::Probing => None,
-                State::Suspended(until) => Some(until),
-            },
-            suspensions: self.health.suspensions(),
-        }
-    }
-
-    /// The changes to hand out now, each key once with its latest value; none while the store
-    /// does not take them.
-    pub(super) fn take_changes(&mut self, tail: Seq, token: Token) -> Option<(bool, Vec<Change>)> {
-        if self.changes.is_empty() || self.stalled.is_some() {
-            return None;
-        }
-        self.catch_up(tail);
-        let mut latest: BTreeMap<ChangeKey, Change> = BTreeMap::new();
-        for change in std::mem::take(&mut self.changes) {
-            latest.insert(ChangeKey::of(&change), change);
-        }
-        if let Some(cursor) = latest.get_mut(&ChangeKey::Cursor) {
-            *cursor = Change::Cursor(self.cursor_state(tail));
-        }
-        let changes: Vec<Change> = latest.into_values().collect();
-        let durable = std::mem::take(&mut self.durable);
-        for id in &self.settling {
-            if let Some(batch) = self.batches.get_mut(id)
-                && batch.place == Place::Settling(UNASSIGNED)
-            {
-                batch.place = Place::Settling(token);
-            }
-        }
-        self.unsaved.push_back((token, changes.clone()));
-        Some((durable, changes))
-    }
-
-    /// A persist is stored: what waited for it may go on.
-    pub(super) fn stored(&mut self, token: Token) {
-        while self
-            .unsaved
-            .front()
-            .is_some_and(|(first, _)| *first <= token)
-        {
-            self.unsaved.pop_front();
-        }
-        let settled: Vec<BatchId> = self
-            .settling
-            .iter()
-            .filter(|id| {
-                let place = self.batches.get(id).map(|batch| batch.place);
-                matches!(place, Some(Place::Settling(waits)) if waits <= token)
-            })
-            .copied()
-            .collect();
-        for id in settled {
-            self.place(id, Place::Deferred);
-        }
-    }
-
-    /// A persist is not stored: everything since is offered again in one piece, after a pause.
-    pub(super) fn not_stored(&mut self, now: Timestamp, token: Token) {
-        if !self.unsaved.iter().any(|(waiting, _)| *waiting == token) {
-            return;
-        }
-        let mut changes: Vec<Change> = std::mem::take(&mut self.unsaved)
-            .into_iter()
-            .flat_map(|(_, changes)| changes)
-            .collect();
-        changes.append(&mut self.changes);
-        self.changes = changes;
-        self.durable = true;
-        self.stalled = Some(now.after(STORE_RETRY));
-        let settling: Vec<BatchId> = self.settling.iter().copied().collect();
-        for id in settling {
-            self.place(id, Place::Settling(UNASSIGNED));
-        }
-    }
-
     /// Messages that are neither delivered nor dead.
     pub(super) fn has_work(&self) -> bool {
         self.pending > 0 || !self.batches.is_empty() || self.jobs.values().any(job_has_more)
-    }
-
-    /// What may be started at `now`.
-    pub(super) fn readiness(
-        &self,
-        now: Timestamp,
-        slow_is_full: bool,
-        settings: &Settings,
-    ) -> Readiness {
-        let blocked = self.awaiting_facts
-            || self.stalled.is_some()
-            || self.spec.order != Order::Enabled
-            || (slow_is_full && self.slow > 0);
-        if blocked {
-            return Readiness::default();
-        }
-        let later = |until| Readiness {
-            wake: Some(until),
-            ..Readiness::default()
-        };
-        if let Some(until) = self.health.held_back(now) {
-            return later(until);
-        }
-        match self.health.state() {
-            State::Suspended(until) if until > now => return later(until),
-            State::Probing => return Readiness::default(),
-            State::Suspended(_) if self.in_flight > 0 => return Readiness::default(),
-            State::Open if self.in_flight >= self.health.allowance(self.spec.strict) => {
-                return Readiness::default();
-            }
-            State::Suspended(_) | State::Open => {}
-        }
-        if let Some(due) = self.must_authenticate(now) {
-            let asked = matches!(self.spec.auth, Auth::Unverified { asked: true, .. });
-            if self.authenticating || !(asked || self.has_work()) {
-                return Readiness::default();
-            }
-            return again_at(due, now);
-        }
-        if self.spec.thin {
-            return match self.wakeups.due {
-                Some(due) if self.pending > 0 && !self.wakeups.in_flight => again_at(due, now),
-                _ => Readiness::default(),
-            };
-        }
-        let again = match self.next_batch() {
-            Some((due, _)) => again_at(due, now),
-            None => Readiness::default(),
-        };
-        Readiness {
-            new: self.may_form(settings),
-            ..again
-        }
-    }
-
-    /// When the next authenticate is due, if one is needed before anything is delivered.
-    pub(super) fn must_authenticate(&self, now: Timestamp) -> Option<Timestamp> {
-        match self.spec.auth {
-            Auth::NotNeeded => None,
-            Auth::Verified { until } if until > now => None,
-            Auth::Verified { .. } => Some(now),
-            Auth::AwaitingConfirmation { until } => Some(until),
-            Auth::Unverified { .. } => Some(self.auth_due),
-        }
-    }
-
-    /// The batch whose turn it is and when it is due: the earliest, or the head if strict.
-    pub(super) fn next_batch(&self) -> Option<(Timestamp, BatchId)> {
-        if self.spec.strict {
-            let head = self.batches.values().min_by_key(|batch| batch.first())?;
-            return match head.place {
-                Place::Deferred => Some((head.state.due, head.state.id)),
-                Place::InFlight(_) | Place::Settling(_) => None,
-            };
-        }
-        self.deferred.first().copied()
-    }
-
-    /// Whether a new batch may be formed.
-    fn may_form(&self, settings: &Settings) -> bool {
-        self.reading.is_none()
-            && (self.pending > 0 || self.jobs.values().any(job_has_more))
-            && self.multiples < settings.max_batches
-            && self.singles < settings.max_singles
-            && (!self.spec.strict || self.batches.is_empty())
-    }
-
-    /// The job whose turn it is to form a batch; none for the main cursor.
-    pub(super) fn job_to_form(&self) -> Option<JobId> {
-        let job = self
-            .jobs
-            .values()
-            .find(|job| job_has_more(job))
-            .map(|job| job.state.id);
-        if self.pending == 0 || self.job_turn {
-            job
-        } else {
-            None
-        }
-    }
-
-    /// When something becomes too old, as far as ages count now.
-    pub(super) fn next_expiry(&self, steady_since: Timestamp) -> Option<Timestamp> {
-        let (age, not_before) = self.age_limit(steady_since)?;
-        let offered = self.spec.offered_since;
-        let expires = |time: Timestamp| time.max(offered).after(age).max(not_before);
-        let batch = self
-            .by_age
-            .iter()
-            .find(|(_, id)| self.is_waiting(*id))
-            .map(|(newest, _)| expires(*newest).after(Millis(1)));
-        let backlog = self
-            .oldest
-            .filter(|_| self.pending > 0 && self.reading.is_none())
-            .map(|oldest| expires(oldest).after(Millis(1)));
-        batch.into_iter().chain(backlog).min()
-    }
-
-    /// Batches that are too old at `now` and not in flight.
-    pub(super) fn expired_batches(&self, now: Timestamp, steady_since: Timestamp) -> Vec<BatchId> {
-        let Some((age, not_before)) = self.age_limit(steady_since) else {
-            return Vec::new();
-        };
-        if now < not_before {
-            return Vec::new();
-        }
-        let offered = self.spec.offered_since;
-        self.by_age
-            .iter()
-            .take_while(|(newest, _)| newest.max(&offered).after(age) < now)
-            .filter(|(_, id)| self.is_waiting(*id))
-            .map(|(_, id)| *id)
-            .collect()
-    }
-
-    fn is_waiting(&self, id: BatchId) -> bool {
-        self.batches
-            .get(&id)
-            .is_some_and(|batch| batch.place == Place::Deferred)
-    }
-
-    /// Messages committed before the result are too old at `now`, if ages count.
-    pub(super) fn expiry_horizon(&self, now: Timestamp, steady: Timestamp) -> Option<Timestamp> {
-        let (age, not_before) = self.age_limit(steady)?;
-        if now < not_before || self.spec.offered_since.after(age) >= now {
-            return None;
-        }
-        Some(Timestamp(now.0.saturating_sub(age.0)))
-    }
-
-    /// The age that counts in the present state, and when it counts at the earliest.
-    fn age_limit(&self, steady_since: Timestamp) -> Option<(Millis, Timestamp)> {
-        let settings = &self.schedule.settings;
-        if self.spec.order != Order::Enabled || self.spec.thin {
-            return Some((settings.held_max_age, steady_since.after(STEADY)));
-        }
-        self.failed_lately
-            .then_some((settings.max_age, Timestamp(0)))
     }
 
     /// The lowest sequence of the log that this endpoint still needs.
@@ -600,179 +334,10 @@ impl Endpoint {
     pub(super) fn open_messages(&self) -> u64 {
         self.batches.values().map(Batch::count).sum()
     }
-
-    /// This moment, for operators.
-    pub(super) fn now(&self, now: Timestamp, settings: &Settings) -> live::EndpointNow {
-        let open_messages = self.open_messages();
-        let batches = self.batches.values().map(|batch| batch.state.newest);
-        live::EndpointNow {
-            account: self.spec.account,
-            endpoint: self.spec.endpoint,
-            health: match self.health.state() {
-                State::Open => live::Health::Open {
-                    window: self.health.window(),
-                },
-                State::Suspended(until) => live::Health::Suspended { until },
-                State::Probing => live::Health::Probing,
-            },
-            wait: self.wait(now, settings),
-            pending: self.pending + open_messages,
-            open_messages,
-            open_batches: self.batches.len() as u64,
-            in_flight: u64::from(self.in_flight),
-            oldest: batches
-                .chain(self.oldest.filter(|_| self.pending > 0))
-                .min(),
-            cursor: self.cursor,
-            delivered: self.delivered,
-            dead: self.dead,
-            filtered: self.filtered,
-            failing_since: self.failing_since,
-            last_class: self.last_class,
-        }
-    }
-
-    /// Why nothing goes out although something waits.
-    fn wait(&self, now: Timestamp, settings: &Settings) -> Option<live::Wait> {
-        if !self.has_work() {
-            return None;
-        }
-        match self.spec.order {
-            Order::Disabled => return Some(live::Wait::Disabled),
-            Order::OnHold => return Some(live::Wait::OnHold),
-            Order::Enabled => {}
-        }
-        if self.in_flight > 0 {
-            return Some(live::Wait::InFlight);
-        }
-        if let State::Suspended(until) = self.health.state() {
-            return Some(live::Wait::Suspended { until });
-        }
-        if let Some(until) = self.health.held_back(now) {
-            return Some(live::Wait::HeldBack { until });
-        }
-        if let Some(due) = self.must_authenticate(now) {
-            return Some(match self.spec.auth {
-                Auth::AwaitingConfirmation { until } => live::Wait::AwaitingConfirmation { until },
-                _ => live::Wait::Unverified { due: Some(due) },
-            });
-        }
-        if self.spec.thin {
-            return Some(live::Wait::Thin);
-        }
-        match self.next_batch() {
-            _ if self.may_form(settings) => Some(live::Wait::Slot),
-            Some((due, _)) if self.pending == 0 => Some(live::Wait::Deferred { due }),
-            _ => Some(live::Wait::Bound),
-        }
-    }
-
-    /// Where a message is here. `tail` is how far the log was read.
-    pub(super) fn place_of(&self, seq: Seq, tail: Seq) -> live::Place {
-        // A message can be in a batch of the main cursor and again in one of a job; the one that
-        // is under way tells more.
-        let mut found: Option<&Batch> = None;
-        for batch in self
-            .batches
-            .values()
-            .filter(|batch| batch.state.ranges.contains(seq))
-        {
-            if matches!(batch.place, Place::InFlight(_)) || found.is_none() {
-                found = Some(batch);
-            }
-        }
-        if let Some(batch) = found {
-            let state = &batch.state;
-            return match batch.place {
-                Place::InFlight(_) => live::Place::InFlight {
-                    batch: state.id,
-                    attempts: state.attempts,
-                },
-                Place::Settling(_) | Place::Deferred => live::Place::Deferred {
-                    batch: state.id,
-                    attempts: state.attempts,
-                    due: state.due,
-                    why: state.last_class,
-                },
-            };
-        }
-        let idle = self.pending == 0 && self.reading.is_none() && self.acked.is_empty();
-        let cursor = if idle {
-            self.cursor.max(tail)
-        } else {
-            self.cursor
-        };
-        if self.acked.contains(seq) {
-            live::Place::Acknowledged
-        } else if seq > cursor
-            || self
-                .jobs
-                .values()
-                .any(|job| job.state.remaining.contains(seq))
-        {
-            live::Place::Above
-        } else {
-            live::Place::Settled
-        }
-    }
-
-    /// Whether the parts fit together; the simulation asks after every step.
-    pub(super) fn check(&self, settings: &Settings) -> Result<(), &'static str> {
-        self.health.check()?;
-        let multiples = self
-            .batches
-            .values()
-            .filter(|batch| batch.is_multiple())
-            .count();
-        if multiples != self.multiples || self.batches.len() - multiples != self.singles {
-            return Err("batch counts drifted");
-        }
-        // A split may pass the bound on batches by its halves, but never adds a message.
-        let most = (settings.max_batches as u64) * u64::from(self.spec.max_messages.max(1))
-            + settings.max_singles as u64;
-        if self.open_messages() > most {
-            return Err("more open messages than the bounds allow");
-        }
-        let main = self
-            .batches
-            .values()
-            .filter(|batch| batch.state.job.is_none());
-        let open: u64 = main.map(Batch::count).sum();
-        let passed = self.cursor.0 - self.spec.start.previous().0;
-        if passed != self.delivered + self.dead + self.filtered + open {
-            return Err("the ledger identity does not hold");
-        }
-        let in_flight = self
-            .batches
-            .values()
-            .filter(|b| matches!(b.place, Place::InFlight(_)));
-        if in_flight.count() > self.in_flight as usize {
-            return Err("a batch is in flight without a request");
-        }
-        if self.in_flight > super::health::MAX_WINDOW {
-            return Err("more in flight than the widest window");
-        }
-        if self.spec.strict && self.in_flight > 1 && !self.authenticating {
-            return Err("strict order with two requests in flight");
-        }
-        if self.spec.thin && self.pending > 0 && self.wakeups.due.is_none() {
-            return Err("a thin endpoint that will never be woken");
-        }
-        Ok(())
-    }
 }
 
-fn job_has_more(job: &Job) -> bool {
+pub(super) fn job_has_more(job: &Job) -> bool {
     !job.state.remaining.is_empty()
-}
-
-fn again_at(due: Timestamp, now: Timestamp) -> Readiness {
-    let ready = due <= now;
-    Readiness {
-        again: ready,
-        wake: (!ready).then_some(due),
-        new: false,
-    }
 }
 
 /// When the next authenticate is due by these facts.
@@ -786,49 +351,5 @@ fn auth_due(spec: &Spec, schedule: &Schedule, rng: &mut fastrand::Rng) -> Timest
         } => schedule.due(since, failures, None, rng),
         Auth::AwaitingConfirmation { until } | Auth::Verified { until } => until,
         Auth::NotNeeded => Timestamp(0),
-    }
-}
-
-impl Turn {
-    /// Index of the endpoint's queue flags.
-    pub(super) fn flag(self) -> usize {
-        match self {
-            Self::New => 0,
-            Self::Again => 1,
-        }
-    }
-}
-
-/// Which record a change writes: of several changes of one record only the last counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum ChangeKey {
-    Batch(BatchId),
-    Dead(Seq),
-    Job(JobId),
-    Order(JobId),
-    Acked,
-    Cursor,
-}
-
-impl ChangeKey {
-    fn of(change: &Change) -> Self {
-        match change {
-            Change::Cursor(_) => Self::Cursor,
-            Change::PutBatch(state) => Self::Batch(state.id),
-            Change::DeleteBatch(id) => Self::Batch(*id),
-            Change::PutDead(state) => Self::Dead(state.first),
-            Change::Acked(_) => Self::Acked,
-            Change::DeleteOrder(id) => Self::Order(*id),
-            Change::PutJob(state) => Self::Job(state.id),
-            Change::DeleteJob(id) => Self::Job(*id),
-        }
-    }
-}
-
-/// Ids that every action needs.
-impl Endpoint {
-    /// Whose endpoint it is, and which.
-    pub(super) fn ids(&self) -> (AccountId, EndpointId) {
-        (self.spec.account, self.spec.endpoint)
     }
 }

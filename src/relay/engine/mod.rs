@@ -7,7 +7,14 @@
 //! | file | owns |
 //! |---|---|
 //! | `core.rs` | [`Engine`]: one step for each input, then whatever may start |
-//! | `endpoint.rs` | one endpoint: cursor, batches, what it could start now |
+//! | `inputs.rs` | what each input does |
+//! | `seen.rs` | how far the logs were read, and when that may be stored |
+//! | `endpoint.rs` | one endpoint: facts, cursor, open batches |
+//! | `ready.rs` | what it could start now |
+//! | `form.rs` | from messages to a new batch |
+//! | `changes.rs` | what it has to store |
+//! | `expiry.rs`, `waits.rs` | what is too old; wake-ups and clock steps |
+//! | `view.rs` | one endpoint as others see it |
 //! | `settle.rs` | what a finished attempt does to its batch and endpoint |
 //! | `slots.rs` | fairness: slots, the slow pool, turns |
 //! | `batch.rs` | one batch: content, id, split |
@@ -21,14 +28,22 @@
 //! is offered again until it is.
 
 pub mod batch;
+mod changes;
 pub mod core;
 pub mod endpoint;
+mod expiry;
+mod form;
 pub mod health;
+mod inputs;
 pub mod ranges;
+mod ready;
 pub mod schedule;
+mod seen;
 mod settle;
 mod slots;
 pub mod verdict;
+mod view;
+mod waits;
 
 pub use core::Engine;
 pub use ranges::Ranges;

@@ -5,7 +5,8 @@
 //! next.
 
 use super::batch::{Batch, Place};
-use super::endpoint::{Endpoint, UNASSIGNED};
+use super::changes::UNASSIGNED;
+use super::endpoint::Endpoint;
 use super::verdict::{self, OnBatch, OnEndpoint, Terms};
 use super::{BatchState, Change, DeadReason, DeadState, DisableReason, Ranges};
 use crate::attempt::{Class, Outcome};

@@ -22,7 +22,8 @@ pub enum Turn {
 }
 
 impl Turn {
-    fn index(self) -> usize {
+    /// Index of the kind's queue, here and among an endpoint's flags.
+    pub(super) fn index(self) -> usize {
         match self {
             Self::New => 0,
             Self::Again => 1,
