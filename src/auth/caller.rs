@@ -8,13 +8,13 @@
 //! Nothing is cached: a revoked credential ends with the commit that revokes it. The price is one
 //! read of the store per request.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::credentials::{digest, is_api_key};
 use crate::clock::Timestamp;
 use crate::domain::api_key::ApiKey;
 use crate::domain::api_login::ApiLogin;
@@ -56,34 +56,6 @@ pub trait Secrets: Send + Sync + fmt::Debug {
     /// Whether the token was made with `comm_key` for this login, compared in constant time, and
     /// holds at `now` (steps 4 and 5).
     fn token_holds(&self, token: &str, ai_login_id: &str, comm_key: &str, now: Timestamp) -> bool;
-}
-
-/// SHA-256: how API keys, offered keys and logins are found.
-pub fn digest(text: &str) -> [u8; 32] {
-    Sha256::digest(text.as_bytes()).into()
-}
-
-/// [`digest`] in lower-case hexadecimal: how an offered key is remembered.
-pub fn hex_digest(text: &str) -> String {
-    digest(text)
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
-/// The first 8 bytes of [`digest`] (`protocols/sitecom-token.md` section 1).
-pub fn login_hash(ai_login_id: &str) -> [u8; 8] {
-    let mut hash = [0; 8];
-    hash.copy_from_slice(&digest(ai_login_id)[..8]);
-    hash
-}
-
-/// Whether `text` can be an API key: 32-64 printable ASCII characters without space.
-pub fn is_api_key(text: &str) -> bool {
-    (32..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// An authenticated subject.

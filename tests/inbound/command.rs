@@ -1,6 +1,6 @@
 //! `protocols/command-api.md` sections 1, 2, 4.1 and `ping`; `protocols/sitecom-token.md`.
 
-use hookrelay::auth::caller::hex_digest;
+use hookrelay::auth::proof::key_digest;
 use hookrelay::clock::Millis;
 use hookrelay::domain::authentication::begin;
 use hookrelay::domain::endpoint::{AuthState, Endpoint};
@@ -226,7 +226,7 @@ async fn a_key_names_the_endpoint_it_was_offered_to() {
     let (one, two) = (world.endpoint("").await, world.endpoint("").await);
     let account = world.account;
     let key = "5f2c9a0e41d7b8836e1fa4c2d90b7735";
-    let hex = &hex_digest(key);
+    let hex = &key_digest(key);
     world
         .db
         .transact(&[account], |tx| async move {

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::api::dialect::{Reply, answer, decode, ok};
 use crate::api::front::{Call, pairs};
-use crate::auth::caller::{digest, is_api_key, login_hash};
+use crate::auth::credentials::{digest, is_api_key};
+use crate::auth::sitecom_token::login_hash;
 use crate::domain::account::{self, Account};
 use crate::domain::api_key::{self, ApiKey, NewKey};
 use crate::domain::api_login::{self, NewLogin};

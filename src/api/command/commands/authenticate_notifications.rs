@@ -3,7 +3,7 @@
 use super::{CommandCall, Failure};
 use crate::api::command::encode;
 use crate::api::front::Answer;
-use crate::auth::caller::hex_digest;
+use crate::auth::proof::key_digest;
 use crate::domain::authentication;
 use crate::error::Error;
 use crate::id::EndpointId;
@@ -19,7 +19,7 @@ pub async fn run(call: &CommandCall) -> Result<Answer, Failure> {
             Some(id.map_err(|_| Error::not_found("Record does not exist"))?)
         }
     };
-    let key = call.input.text("key").map(|key| hex_digest(&key));
+    let key = call.input.text("key").map(|key| key_digest(&key));
     let (account, key) = (call.caller.account, key.as_deref());
     // Stored even at a disk limit: what opens an endpoint lets its backlog drain.
     let answer = call
