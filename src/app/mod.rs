@@ -101,7 +101,7 @@ pub fn serve(config: Config, reload: cli::Reload) -> Result<(), String> {
             Logging::install(config.log.level.into(), form).map_err(|error| error.to_string())?;
         let teller = logging.clone();
         tokio::spawn(async move { teller.tell_repetitions().await });
-        let daemon = Daemon::start(&config)
+        let mut daemon = Daemon::start(&config)
             .await
             .map_err(|error| error.to_string())?;
         let mut running = config;
@@ -110,6 +110,10 @@ pub fn serve(config: Config, reload: cli::Reload) -> Result<(), String> {
                 signal = signals.shutdown.next() => break signal,
                 () = signals.reload.next() => {
                     running = reloaded(running, &reload, &logging, &daemon);
+                }
+                () = daemon.relay_ended() => {
+                    // Nothing accepted is lost; a fresh start reads it back.
+                    return Err("the relay ended by a fault of ours; its log has the reason".into());
                 }
             }
         };
@@ -271,6 +275,13 @@ impl Daemon {
             socket: config.admin.socket.clone(),
             addresses,
         })
+    }
+
+    /// Resolves if the relay ends although nobody told it to.
+    async fn relay_ended(&mut self) {
+        if let Err(error) = (&mut self.relay_task).await {
+            tracing::error!(%error, "the relay panicked");
+        }
     }
 
     /// Takes over what a newer configuration may change while running.
