@@ -47,6 +47,7 @@ contract! {
     contract::a_refused_commit_leaves_nothing,
     contract::a_read_that_changed_is_a_conflict,
     contract::a_range_that_changed_is_a_conflict,
+    contract::what_belongs_to_a_record_does_not_outlive_it,
     contract::changes_beyond_what_a_range_read_saw_are_no_conflict,
     contract::a_conflict_fails_what_was_built_on_it_and_nothing_else,
     contract::queued_writes_are_read_before_they_are_durable,

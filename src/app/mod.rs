@@ -105,9 +105,16 @@ pub fn serve(config: Config, reload: cli::Reload) -> Result<(), String> {
             .await
             .map_err(|error| error.to_string())?;
         let mut running = config;
+        let mut relay_over = daemon.relay_over.clone();
         let signal = loop {
             tokio::select! {
                 signal = signals.shutdown.next() => break signal,
+                // Only a panic ends it before it is told to drain.
+                _ = relay_over.wait_for(|over| *over) => {
+                    tracing::error!("the relay has failed; nothing would be delivered any more");
+                    daemon.stop(std::future::ready(())).await;
+                    return Err("the relay has failed; the log has the reason".into());
+                }
                 () = signals.reload.next() => {
                     running = reloaded(running, &reload, &logging, &daemon);
                 }
@@ -167,7 +174,8 @@ struct Installation {
 pub struct Daemon {
     store: Arc<SledStore>,
     relay: Handle,
-    relay_task: tokio::task::JoinHandle<()>,
+    /// True once the relay's loop has ended, for whatever reason.
+    relay_over: watch::Receiver<bool>,
     fronts: Vec<tokio::task::JoinHandle<front::Drained>>,
     stop: watch::Sender<bool>,
     core: Arc<Core>,
@@ -217,10 +225,20 @@ impl Daemon {
         )
         .await
         .map_err(|error| StartError::Recover(error.to_string()))?;
+        let (over, relay_over) = watch::channel(false);
+        tokio::spawn(async move {
+            if let Err(error) = relay_task.await {
+                tracing::error!(%error, "the relay's loop has failed");
+            }
+            let _ = over.send(true);
+        });
         let watched = store.clone();
         let is_short = Box::new(move || {
             let pressure = watched.pressure();
-            pressure.installation || !pressure.accounts.is_empty()
+            housekeeping::Shortage {
+                installation: pressure.installation,
+                accounts: pressure.accounts.into_iter().collect(),
+            }
         });
         tokio::spawn(housekeeping::run(
             database.clone(),
@@ -265,7 +283,7 @@ impl Daemon {
         Ok(Self {
             store,
             relay,
-            relay_task,
+            relay_over,
             fronts,
             stop,
             core,
@@ -304,10 +322,10 @@ impl Daemon {
                 // A front that panicked has nothing left to drain.
                 let _ = front.await;
             }
-            let mut relay_task = self.relay_task;
+            let mut over = self.relay_over;
             loop {
                 tokio::select! {
-                    _ = &mut relay_task => return,
+                    _ = over.wait_for(|over| *over) => return,
                     () = tokio::time::sleep(ROLL_CALL) => {
                         let busy: Vec<String> =
                             self.relay.busy().await.iter().map(ToString::to_string).collect();

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use super::engine::{AttemptId, DisableReason, Ranges};
+use tokio::sync::mpsc;
+
+use super::engine::{AttemptId, DisableReason, Input, Ranges};
 use super::outbound::{self, Destination, Proof};
 use super::reader;
 use super::shell::{Event, Shell};
@@ -172,6 +174,36 @@ pub(super) fn log(record: &Endpoint, under: &Under, report: &Report) {
     }
 }
 
+/// What a task beside the loop owes the loop. If it ends without its result (a panic in it must
+/// not keep a slot or a lane for ever), the loop is told so.
+pub(super) struct Duty {
+    events: mpsc::UnboundedSender<Event>,
+    /// What is told at the end.
+    tell: Vec<Event>,
+}
+
+impl Duty {
+    pub(super) fn new(events: &mpsc::UnboundedSender<Event>, unless_done: Vec<Event>) -> Self {
+        Self {
+            events: events.clone(),
+            tell: unless_done,
+        }
+    }
+
+    pub(super) fn done(mut self, result: Vec<Event>) {
+        self.tell = result;
+    }
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        for event in self.tell.drain(..) {
+            // A loop that is gone has no use for it.
+            let _ = self.events.send(event);
+        }
+    }
+}
+
 /// A batch to be sent.
 pub(super) struct Delivery {
     pub destination: Arc<Destination>,
@@ -182,8 +214,11 @@ pub(super) struct Delivery {
 
 /// Sends a batch beside the loop; its content is read first if it is not at hand.
 pub(super) fn deliver(shell: &Shell, attempt: AttemptId, delivery: Delivery) {
-    let (outbound, events) = (shell.outbound.clone(), shell.events.clone());
-    let database = shell.database.clone();
+    let (outbound, database) = (shell.outbound.clone(), shell.database.clone());
+    let duty = Duty::new(
+        &shell.events,
+        vec![Event::Input(Input::NotSent { attempt })],
+    );
     tokio::spawn(async move {
         let Delivery {
             destination,
@@ -201,11 +236,9 @@ pub(super) fn deliver(shell: &Shell, attempt: AttemptId, delivery: Delivery) {
             None => reader::load(&**database.store(), destination.record(), &ranges).await,
         };
         let messages: Vec<Arc<Message>> = messages.unwrap_or_default();
-        let event = if messages.len() as u64 == wanted {
-            Event::Attempted(
-                attempt,
-                outbound.deliver(&destination, batch, &messages).await,
-            )
+        if messages.len() as u64 == wanted {
+            let report = outbound.deliver(&destination, batch, &messages).await;
+            duty.done(vec![Event::Attempted(attempt, report)]);
         } else {
             tracing::error!(
                 endpoint = %destination.record().id,
@@ -214,10 +247,7 @@ pub(super) fn deliver(shell: &Shell, attempt: AttemptId, delivery: Delivery) {
                 found = messages.len(),
                 "a batch cannot be read whole from the log and waits"
             );
-            Event::Input(super::engine::Input::NotSent { attempt })
-        };
-        // A loop that is gone has no use for the outcome: the batch is sent again.
-        let _ = events.send(event);
+        }
     });
 }
 
@@ -229,10 +259,14 @@ pub(super) fn wake_up(
     batch: BatchId,
     pending: u64,
 ) {
-    let (outbound, events) = (shell.outbound.clone(), shell.events.clone());
+    let outbound = shell.outbound.clone();
+    let duty = Duty::new(
+        &shell.events,
+        vec![Event::Input(Input::NotSent { attempt })],
+    );
     tokio::spawn(async move {
         let report = outbound.wake_up(&destination, batch, pending).await;
-        let _ = events.send(Event::Attempted(attempt, report));
+        duty.done(vec![Event::Attempted(attempt, report)]);
     });
 }
 
@@ -245,15 +279,12 @@ pub(super) fn authenticate(
     id: EndpointId,
     generation: u32,
 ) {
-    let (outbound, events) = (shell.outbound.clone(), shell.events.clone());
-    let database = shell.database.clone();
+    let (outbound, database) = (shell.outbound.clone(), shell.database.clone());
+    let duty = Duty::new(&shell.events, vec![Event::NotProved(attempt, id)]);
     tokio::spawn(async move {
-        let proof = prove(&outbound, &database, account, id, generation).await;
-        let event = match proof {
-            Some(proof) => Event::Proved(attempt, id, proof),
-            None => Event::NotProved(attempt, id),
-        };
-        let _ = events.send(event);
+        if let Some(proof) = prove(&outbound, &database, account, id, generation).await {
+            duty.done(vec![Event::Proved(attempt, id, proof)]);
+        }
     });
 }
 
@@ -306,8 +337,11 @@ pub(super) fn lose_verification(
     id: EndpointId,
     generation: u32,
 ) {
-    let (database, events) = (shell.database.clone(), shell.events.clone());
+    let database = shell.database.clone();
+    let duty = Duty::new(&shell.events, vec![Event::FactsSettled(id)]);
     tokio::spawn(async move {
+        // Whether or not it is stored, the endpoint goes on.
+        let _duty = duty;
         let accounts = &[account];
         until_stored("lost verification", || {
             database.transact_essential(accounts, |tx| async move {
@@ -315,7 +349,6 @@ pub(super) fn lose_verification(
             })
         })
         .await;
-        let _ = events.send(Event::FactsSettled(id));
     });
 }
 
@@ -331,8 +364,11 @@ pub(super) fn disable(
         DisableReason::Gone => DisabledReason::Gone,
         DisableReason::Failing => DisabledReason::Failing,
     };
-    let (database, events) = (shell.database.clone(), shell.events.clone());
+    let database = shell.database.clone();
+    let duty = Duty::new(&shell.events, vec![Event::FactsSettled(id)]);
     tokio::spawn(async move {
+        // Whether or not it is stored, the endpoint goes on.
+        let _duty = duty;
         let accounts = &[account];
         until_stored("disabled endpoint", || {
             database.transact_essential(accounts, |tx| async move {
@@ -342,7 +378,6 @@ pub(super) fn disable(
             })
         })
         .await;
-        let _ = events.send(Event::FactsSettled(id));
     });
 }
 

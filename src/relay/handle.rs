@@ -26,8 +26,6 @@ pub enum Question {
     Endpoints(Option<AccountId>, oneshot::Sender<Vec<EndpointNow>>),
     /// Where a message is at these endpoints.
     Places(Vec<EndpointId>, Seq, oneshot::Sender<Vec<Option<Place>>>),
-    /// The lowest sequence of each account's log that a queue still needs.
-    Needed(oneshot::Sender<std::collections::BTreeMap<AccountId, Seq>>),
     /// Who has a request under way.
     Busy(oneshot::Sender<Vec<EndpointId>>),
 }
@@ -55,11 +53,9 @@ impl Handle {
         self.ask(Question::Busy).await.unwrap_or_default()
     }
 
-    /// The lowest sequence of each account's log that a queue still needs.
-    pub(super) async fn needed(
-        &self,
-    ) -> Result<std::collections::BTreeMap<AccountId, Seq>, NotRunning> {
-        self.ask(Question::Needed).await
+    /// Whether the loop has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.events.is_closed()
     }
 
     async fn ask<T>(

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use super::engine::{Change, DeadState, Token};
 use super::records;
 use crate::clock::Millis;
-use crate::domain::endpoint::Endpoint;
+use crate::domain::endpoint::{self, Endpoint};
 use crate::domain::event::{self, MessageDead};
 use crate::error::Result;
 use crate::id::{AccountId, EndpointId};
-use crate::store::{Commit, Database, Durability, Receipt, Write};
+use crate::store::{Commit, Database, Durability, Receipt, Write, keys};
 
 /// Operational messages about messages that die together, at most
 /// (`protocols/notifications.md` 4.7).
@@ -66,25 +66,29 @@ impl Persist {
         } else {
             Durability::Relaxed
         };
-        Ok(database.store().submit(commit(
+        Ok(database.store().submit(of_endpoint(
             self.account,
+            self.endpoint,
             self.writes(dead_retention)?,
             durability,
         )))
     }
 
     /// Stores it together with `message_dead` for the messages that die with it. Takes the
-    /// account's turn, because it appends to the log.
+    /// account's turn, because it appends to the log. Not run again on a conflict: a persist
+    /// before it may have failed, and then this one must not stand alone.
     pub async fn submit_with_notices(
         &self,
         database: &Database,
         dead_retention: Millis,
-        endpoint: &Endpoint,
+        about: &Endpoint,
         notices: &[MessageDead],
     ) -> Result<()> {
         let writes = &self.writes(dead_retention)?;
         database
-            .transact_essential(&[self.account], |tx| async move {
+            .transact_essential_once(&[self.account], |tx| async move {
+                // What belongs to an endpoint must not outlive it.
+                endpoint::load(&tx, self.account, self.endpoint).await?;
                 for write in writes.clone() {
                     match write {
                         Write::Put(key, value) => tx.put_bytes(key, value),
@@ -92,7 +96,7 @@ impl Persist {
                     }
                 }
                 for notice in notices {
-                    event::message_dead(&tx, endpoint, notice).await?;
+                    event::message_dead(&tx, about, notice).await?;
                 }
                 Ok(())
             })
@@ -156,12 +160,27 @@ pub fn wants_dead_notices<'a>(
     })
 }
 
-/// A commit of records without expectations: the relay is their only writer.
+/// A commit of an endpoint's records: the relay is their only writer, so all it expects is that
+/// the endpoint was not removed meanwhile.
+pub fn of_endpoint(
+    account: AccountId,
+    endpoint: EndpointId,
+    writes: Vec<Write>,
+    durability: Durability,
+) -> Commit {
+    Commit {
+        present: vec![keys::endpoint(account, endpoint)],
+        ..commit(account, writes, durability)
+    }
+}
+
+/// A commit of an account's records without expectations: the relay is their only writer.
 pub fn commit(account: AccountId, writes: Vec<Write>, durability: Durability) -> Commit {
     Commit {
         accounts: vec![account],
         reads: Vec::new(),
         ranges: Vec::new(),
+        present: Vec::new(),
         writes,
         appends: Vec::new(),
         durability,
@@ -193,7 +212,8 @@ impl Lanes {
         self.waiting.entry(endpoint).or_default();
     }
 
-    /// The next waiting persist of an endpoint; the lane is free when none is left.
+    /// The next waiting persist of an endpoint; the lane is free when none is left. Whoever
+    /// blocks the lane again with what it gets here must not ask on.
     pub fn next(&mut self, endpoint: EndpointId) -> Option<Persist> {
         let lane = self.waiting.get_mut(&endpoint)?;
         let next = lane.pop_front();

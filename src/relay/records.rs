@@ -214,16 +214,17 @@ pub async fn load_seen(tx: &Tx, account: AccountId) -> Result<Seq> {
     Ok(record.map(|record| record.seq).unwrap_or_default())
 }
 
-/// Everything stored of one endpoint.
+/// Everything stored of one endpoint. Read in the order in which messages move (above the cursor
+/// or in a job, then in a batch), so that one that moves meanwhile is seen at least once.
 pub async fn load(tx: &Tx, account: AccountId, endpoint: EndpointId) -> Result<Stored> {
+    let acked: Option<Vec<(Seq, Seq)>> = tx.read(&keys::acked(account, endpoint)).await?;
     let cursor: Option<CursorRecord> = tx.read(&keys::cursor(account, endpoint)).await?;
-    let batches: Vec<(Key, BatchRecord)> = tx
-        .read_range(&keys::batches(account, endpoint), MAX_BATCHES)
-        .await?;
     let jobs: Vec<(Key, Job)> = tx
         .read_range(&keys::jobs(account, endpoint), MAX_JOBS)
         .await?;
-    let acked: Option<Vec<(Seq, Seq)>> = tx.read(&keys::acked(account, endpoint)).await?;
+    let batches: Vec<(Key, BatchRecord)> = tx
+        .read_range(&keys::batches(account, endpoint), MAX_BATCHES)
+        .await?;
     Ok(Stored {
         cursor: cursor.as_ref().map(cursor_state),
         batches: batches

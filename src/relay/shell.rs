@@ -4,7 +4,7 @@
 //! decide anything itself. Everything that waits (reads, requests, commits) runs beside the loop
 //! and comes back as an [`Event`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::attempts::{Attempts, Under};
+use super::attempts::{Attempts, Duty, Under};
 use super::engine::{Action, AttemptId, Change, Engine, Input, Purpose, Token, schedule};
 use super::handle::{Handle, Pulse, Question};
 use super::outbound::{Destination, Outbound, Proof};
@@ -26,7 +26,7 @@ use crate::domain::endpoint::{self, Endpoint};
 use crate::domain::job::Job;
 use crate::error::{Kind, Result};
 use crate::id::{AccountId, EndpointId, Seq};
-use crate::store::{Database, Durability, Key, Message, Published, Receipt, Write, keys};
+use crate::store::{Database, Durability, Message, Published, Receipt, Write, keys};
 
 /// Events taken in one turn before time and feed are looked at again.
 const EVENTS_PER_TURN: usize = 256;
@@ -35,7 +35,7 @@ const TAIL_MESSAGES: usize = 1024;
 const TAIL_BYTES: usize = 1 << 20;
 /// A step of the wall clock against the monotonic one that counts as a step.
 const CLOCK_STEP_MS: i64 = 60_000;
-/// After a failed read of the tail.
+/// What could not be read is read again after this pause.
 const READ_RETRY: Duration = Duration::from_millis(500);
 
 /// What the operator sets.
@@ -92,6 +92,14 @@ pub(super) struct Shell {
     destinations: HashMap<EndpointId, Arc<Destination>>,
     attempts: Attempts,
     lanes: Lanes,
+    /// Endpoints whose records could not be read again when they changed, and when that was
+    /// tried last.
+    stale: BTreeSet<(AccountId, EndpointId)>,
+    stale_since: Stopwatch,
+    /// Logs that could not be read, and since when: they rest for a while.
+    unreadable: HashMap<AccountId, Stopwatch>,
+    /// Endpoints with acknowledgements that were not taken in yet.
+    orders: BTreeSet<(AccountId, EndpointId)>,
     receipts: mpsc::UnboundedSender<(EndpointId, Token, Receipt)>,
     pub(super) events: mpsc::UnboundedSender<Event>,
     draining: bool,
@@ -124,6 +132,10 @@ pub async fn start(
         destinations: HashMap::new(),
         attempts: Attempts::default(),
         lanes: Lanes::default(),
+        stale: BTreeSet::new(),
+        stale_since: Stopwatch::start(),
+        unreadable: HashMap::new(),
+        orders: BTreeSet::new(),
         receipts,
         events: events.clone(),
         draining: false,
@@ -165,11 +177,8 @@ impl Shell {
         for input in recovered.inputs {
             self.give(input).await;
         }
-        for record in recovered.orders {
-            for input in recover::acknowledgements(&self.database, &record).await? {
-                self.give(input).await;
-            }
-        }
+        let orders = recovered.orders.iter();
+        self.orders = orders.map(|record| (record.account, record.id)).collect();
         for (account, seen) in recovered.seen {
             let visible = self.database.store().visible(account).await;
             let visible = visible.map_err(|_| crate::error::Error::internal())?;
@@ -194,7 +203,7 @@ impl Shell {
                 return;
             }
             let wakeup = self.engine.next_wakeup();
-            let reading = !self.unread.is_empty();
+            let reading = !self.readable().is_empty();
             if reading {
                 pulse.advance();
             } else {
@@ -202,8 +211,10 @@ impl Shell {
             }
             let pause = if reading {
                 Duration::ZERO
-            } else {
+            } else if self.stale.is_empty() && self.unreadable.is_empty() {
                 self.until(wakeup)
+            } else {
+                self.until(wakeup).min(READ_RETRY)
             };
             tokio::select! {
                 biased;
@@ -220,8 +231,10 @@ impl Shell {
             for event in batch.drain(..) {
                 self.happen(event).await;
             }
+            self.retry_reads().await;
             self.follow(feed.take()).await;
             self.read_tails().await;
+            self.take_orders().await;
             if self
                 .engine
                 .next_wakeup()
@@ -264,7 +277,12 @@ impl Shell {
 
     async fn happen(&mut self, event: Event) {
         match event {
-            Event::Input(input) => self.give(input).await,
+            Event::Input(input) => {
+                if let Input::NotSent { attempt } = &input {
+                    self.attempts.forget(*attempt);
+                }
+                self.give(input).await;
+            }
             Event::Read(attempt, purpose, found) => self.read_ended(attempt, purpose, found).await,
             Event::Attempted(attempt, report) => self.attempted(attempt, report).await,
             Event::Proved(attempt, endpoint, proof) => {
@@ -282,7 +300,10 @@ impl Shell {
             }
             Event::Unblock(endpoint) => {
                 while let Some(persist) = self.lanes.next(endpoint) {
-                    self.submit(persist);
+                    // It may have to wait itself, and those behind it behind it.
+                    if !self.submit(persist) {
+                        break;
+                    }
                 }
             }
             Event::Asked(question) => self.answer(question),
@@ -305,9 +326,6 @@ impl Shell {
             Question::Places(ids, seq, answer) => {
                 let places = ids.into_iter().map(|id| self.engine.place_of(id, seq));
                 let _ = answer.send(places.collect());
-            }
-            Question::Needed(answer) => {
-                let _ = answer.send(self.engine.lowest_needed());
             }
             Question::Busy(answer) => {
                 let _ = answer.send(self.engine.busy());
@@ -340,7 +358,8 @@ impl Shell {
         if let Some((endpoint, write)) = row
             && let Some(record) = self.record(endpoint)
         {
-            let commit = persist::commit(record.account, vec![write], Durability::Relaxed);
+            let (account, writes) = (record.account, vec![write]);
+            let commit = persist::of_endpoint(account, endpoint, writes, Durability::Relaxed);
             drop(self.database.store().submit(commit));
         }
     }
@@ -370,7 +389,8 @@ impl Shell {
                     extra,
                 };
                 if let Some(persist) = self.lanes.enter(persist) {
-                    self.submit(persist);
+                    // Where it has to wait, others wait behind it.
+                    let _ = self.submit(persist);
                 }
             }
             Action::PersistSeen { account, seq } => {
@@ -476,8 +496,8 @@ impl Shell {
     }
 
     /// Hands a persist to the store; one that announces dead messages takes its account's turn
-    /// first, and those behind it wait.
-    fn submit(&mut self, persist: Persist) {
+    /// first, and those behind it wait. False when it waits itself.
+    fn submit(&mut self, persist: Persist) -> bool {
         log_changes(&persist);
         let told = persist.deaths().next().is_some()
             && self
@@ -493,23 +513,22 @@ impl Shell {
         };
         if let Some(record) = record {
             self.lanes.block(persist.endpoint);
-            let (database, events) = (self.database.clone(), self.events.clone());
+            let database = self.database.clone();
             let retention = self.settings.dead_retention;
+            let (endpoint, token) = (persist.endpoint, persist.token);
+            let ended = move |input| vec![Event::Input(input), Event::Unblock(endpoint)];
+            let duty = Duty::new(&self.events, ended(Input::NotStored(endpoint, token)));
             tokio::spawn(async move {
-                let (endpoint, token) = (persist.endpoint, persist.token);
                 let notices = persist::dead_notices(&database, &record, &persist).await;
                 let stored = persist
                     .submit_with_notices(&database, retention, &record, &notices)
                     .await;
-                let input = match stored {
+                duty.done(ended(match stored {
                     Ok(()) => Input::Stored(endpoint, token),
                     Err(_) => Input::NotStored(endpoint, token),
-                };
-                // A loop that is gone needs no answer.
-                let _ = events.send(Event::Input(input));
-                let _ = events.send(Event::Unblock(endpoint));
+                }));
             });
-            return;
+            return false;
         }
         match persist.submit(&self.database, self.settings.dead_retention) {
             Ok(receipt) => {
@@ -522,6 +541,7 @@ impl Shell {
                 let _ = self.events.send(Event::Input(input));
             }
         }
+        true
     }
 
     /// Reads for the engine: at once if the messages are at hand, else beside the loop.
@@ -541,16 +561,12 @@ impl Shell {
             std::task::Poll::Ready(Ok(found)) => Some(self.found(attempt, purpose, found)),
             std::task::Poll::Ready(Err(_)) => Some(Input::NotSent { attempt }),
             std::task::Poll::Pending => {
-                let events = self.events.clone();
+                let duty = Duty::new(&self.events, vec![Event::Input(Input::NotSent { attempt })]);
                 tokio::spawn(async move {
-                    let event = match reading.await {
-                        Ok(found) => Event::Read(attempt, purpose, found),
-                        Err(error) => {
-                            tracing::warn!(%error, "the log cannot be read now");
-                            Event::Input(Input::NotSent { attempt })
-                        }
-                    };
-                    let _ = events.send(event);
+                    match reading.await {
+                        Ok(found) => duty.done(vec![Event::Read(attempt, purpose, found)]),
+                        Err(error) => tracing::warn!(%error, "the log cannot be read now"),
+                    }
                 });
                 None
             }
@@ -639,26 +655,20 @@ impl Shell {
         Some((record.id, Write::Put(key, value)))
     }
 
-    /// Reads an endpoint's record again and tells the engine.
+    /// Reads the record of a known endpoint again and tells the engine. That it is gone is
+    /// believed only when the feed says so: what was read here may not be durable yet.
     async fn reload(&mut self, id: EndpointId) {
         if let Some(record) = self.record(id) {
-            self.reload_of(record.account, id).await;
+            self.reload_of(record.account, id, false).await;
         }
     }
 
-    async fn reload_of(&mut self, account: AccountId, id: EndpointId) {
-        self.destinations.remove(&id);
-        let view = self.database.view();
-        let record = loop {
-            match endpoint::load(&view, account, id).await {
-                Err(error) if error.kind == Kind::Unavailable => {
-                    tokio::time::sleep(READ_RETRY).await;
-                }
-                other => break other,
-            }
-        };
+    async fn reload_of(&mut self, account: AccountId, id: EndpointId, followed: bool) {
+        let record = endpoint::load(&self.database.view(), account, id).await;
+        let followed = self.stale.remove(&(account, id)) || followed;
         match record {
             Ok(record) => {
+                self.destinations.remove(&id);
                 let spec = facts::spec(&record, &self.settings.retry);
                 let audience = self.audiences.entry(account).or_default();
                 log_facts(audience.record(id), &record);
@@ -666,77 +676,98 @@ impl Shell {
                 self.owners.insert(id, account);
                 self.give(Input::Endpoint(Box::new(spec))).await;
             }
-            Err(error) if error.kind == Kind::NotFound => {
+            Err(error) if error.kind == Kind::NotFound && followed => {
+                self.destinations.remove(&id);
                 if let Some(audience) = self.audiences.get_mut(&account) {
                     audience.remove(id);
                 }
                 self.owners.remove(&id);
+                self.orders.remove(&(account, id));
                 self.attempts.removed(id);
                 self.give(Input::Removed(id)).await;
             }
-            // The record is damaged: the log says so, and the endpoint stays as it was.
+            // Until it can be read its log is not read on: messages must meet the facts that
+            // were committed before them.
+            Err(error) if error.kind == Kind::Unavailable => {
+                self.stale.insert((account, id));
+            }
+            // Gone, which the feed will say, or damaged: the log says so, and the endpoint stays
+            // as it was.
             Err(_) => {}
+        }
+    }
+
+    /// Reads again what could not be read, once it has rested.
+    async fn retry_reads(&mut self) {
+        self.unreadable
+            .retain(|_, since| since.elapsed() < READ_RETRY);
+        if self.stale.is_empty() || self.stale_since.elapsed() < READ_RETRY {
+            return;
+        }
+        self.stale_since = Stopwatch::start();
+        for (account, endpoint) in self.stale.clone() {
+            self.reload_of(account, endpoint, true).await;
         }
     }
 
     /// Takes in what became durable: facts first, because the messages behind them need them.
     async fn follow(&mut self, news: Published) {
-        if news.is_empty() {
-            return;
-        }
-        for key in news
-            .changed
-            .iter()
-            .filter(|key| key.as_str().starts_with("endpoint/"))
-        {
-            if let Some((account, endpoint)) = keys::watched_endpoint(key) {
-                self.reload_of(account, endpoint).await;
+        for key in news.changed {
+            let Some((account, id)) = keys::watched_endpoint(&key) else {
+                continue;
+            };
+            if key.as_str().starts_with("endpoint/") {
+                self.reload_of(account, id, true).await;
+            } else if key.as_str().starts_with("order/") {
+                self.orders.insert((account, id));
+            } else if self.record(id).is_some() {
+                let job: Result<Option<Job>> = self.database.view().read(&key).await;
+                if let Ok(Some(job)) = job {
+                    self.give(Input::Job(id, records::job_state(&job))).await;
+                }
             }
         }
         for (account, through) in news.logs {
-            self.unread.insert(account, through);
-        }
-        // Messages before orders: an acknowledgement speaks of messages that were counted.
-        let orders: Vec<&Key> = news
-            .changed
-            .iter()
-            .filter(|key| !key.as_str().starts_with("endpoint/"))
-            .collect();
-        if !orders.is_empty() {
-            while !self.unread.is_empty() && self.read_tails().await {}
-        }
-        for key in orders {
-            self.follow_order(key).await;
+            let unread = self.unread.entry(account).or_default();
+            *unread = (*unread).max(through);
         }
     }
 
-    async fn follow_order(&mut self, key: &Key) {
-        let Some((_, id)) = keys::watched_endpoint(key) else {
-            return;
-        };
-        let Some(record) = self.record(id) else {
-            return;
-        };
-        if key.as_str().starts_with("job/") {
-            let job: Result<Option<Job>> = self.database.view().read(key).await;
-            if let Ok(Some(job)) = job {
-                self.give(Input::Job(id, records::job_state(&job))).await;
-            }
-        } else if let Ok(inputs) = recover::acknowledgements(&self.database, &record).await {
-            for input in inputs {
-                self.give(input).await;
+    /// Hands over what consumers acknowledged, once every message it may speak of was counted.
+    async fn take_orders(&mut self) {
+        for (account, id) in self.orders.clone() {
+            let counted = !self.unread.contains_key(&account);
+            let Some(record) = self.record(id).filter(|_| counted) else {
+                continue;
+            };
+            match recover::acknowledgements(&self.database, &record).await {
+                Ok(inputs) => {
+                    self.orders.remove(&(account, id));
+                    for input in inputs {
+                        self.give(input).await;
+                    }
+                }
+                // Together with its log, which is not readable either.
+                Err(_) => drop(self.unreadable.insert(account, Stopwatch::start())),
             }
         }
     }
 
-    /// Reads one page of every log that grew. False when a log could not be read.
-    async fn read_tails(&mut self) -> bool {
-        let unread: Vec<(AccountId, Seq)> = self
-            .unread
-            .iter()
+    /// Logs that grew and can be read on now.
+    fn readable(&self) -> Vec<(AccountId, Seq)> {
+        let unread = self.unread.iter();
+        let ready = unread.filter(|(account, _)| {
+            !self.unreadable.contains_key(account)
+                && !self.stale.iter().any(|(stale, _)| stale == *account)
+        });
+        ready
             .map(|(account, through)| (*account, *through))
-            .collect();
-        for (account, through) in unread {
+            .collect()
+    }
+
+    /// Reads one page of every log that grew.
+    async fn read_tails(&mut self) {
+        for (account, through) in self.readable() {
             let listening = self
                 .audiences
                 .get(&account)
@@ -751,9 +782,13 @@ impl Shell {
             let page = store
                 .read_log(account, next, TAIL_MESSAGES, TAIL_BYTES)
                 .await;
-            let Ok(page) = page else {
-                tokio::time::sleep(READ_RETRY).await;
-                return false;
+            let page = match page {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::warn!(%account, %error, "the end of a log cannot be read now");
+                    self.unreadable.insert(account, Stopwatch::start());
+                    continue;
+                }
             };
             let messages: Vec<Arc<Message>> = page
                 .messages
@@ -763,7 +798,6 @@ impl Shell {
             let end = messages.last().map_or(through, |message| message.seq());
             self.arrived(account, end, &messages).await;
         }
-        true
     }
 
     async fn arrived(&mut self, account: AccountId, through: Seq, messages: &[Arc<Message>]) {

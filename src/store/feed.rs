@@ -1,4 +1,5 @@
-//! The feed of published changes: what became durable since the last look.
+//! The feed of published changes: what became durable since the last look, and which watched
+//! keys must be read again because a change of theirs, which reads had seen, was taken back.
 //!
 //! Owns the hand-over from the store's writer to the relay. Coalesces, so it stays small however
 //! slow its reader is. Does not know why anybody watches.
@@ -16,7 +17,8 @@ use crate::id::{AccountId, Seq};
 pub struct Published {
     /// The highest visible sequence of each account whose log grew.
     pub logs: BTreeMap<AccountId, Seq>,
-    /// Watched keys that changed ([`super::keys::is_watched`]); read them again for the values.
+    /// Watched keys that changed, or changed back ([`super::keys::is_watched`]); read them again
+    /// for the values.
     pub changed: BTreeSet<Key>,
 }
 

@@ -74,7 +74,11 @@ impl Image {
                         key == known && found.version == *version
                     })
         });
-        in_sequence && reads && ranges
+        let present = commit
+            .present
+            .iter()
+            .all(|key| self.records.contains_key(key));
+        in_sequence && reads && ranges && present
     }
 
     fn apply(&mut self, commit: &Commit, version: Version) {
@@ -180,6 +184,9 @@ impl MemoryStore {
         state.view = state.durable.clone();
         let failed = std::mem::take(&mut state.queue);
         drop(state);
+        let writes = failed.iter().flat_map(|queued| &queued.commit.writes);
+        let taken_back = writes.map(|write| write.key().clone());
+        self.feed.publish([], taken_back);
         for queued in failed {
             let _ = queued.answer.send(Err(error));
         }

@@ -159,6 +159,9 @@ pub struct Commit {
     pub reads: Vec<(Key, Option<Version>)>,
     /// Every range that was looked at: expectations.
     pub ranges: Vec<RangeRead>,
+    /// Keys that must exist, whatever their version: records that belong to another one must not
+    /// outlive it.
+    pub present: Vec<Key>,
     /// Changes, at most one for each key.
     pub writes: Vec<Write>,
     /// Messages, in order.
@@ -286,6 +289,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// known even when every message is gone.
     async fn trim_log(&self, account: AccountId, below: Seq) -> Result<(), CommitError>;
 
-    /// What became durable, in order, for the one tail reader of this process.
+    /// What became durable, in order, for the one tail reader of this process; and the watched
+    /// keys of commits that failed after reads had seen them.
     fn feed(&self) -> Arc<Feed>;
 }

@@ -70,7 +70,7 @@ impl Database {
         F: Fn(Tx) -> U,
         U: Future<Output = Result<T>> + Send,
     {
-        self.run(accounts, false, body).await
+        self.run(accounts, false, MAX_RUNS, body).await
     }
 
     /// As [`Database::transact`], for outcomes and operator orders, which are stored even at a
@@ -80,15 +80,35 @@ impl Database {
         F: Fn(Tx) -> U,
         U: Future<Output = Result<T>> + Send,
     {
-        self.run(accounts, true, body).await
+        self.run(accounts, true, MAX_RUNS, body).await
     }
 
-    async fn run<T, F, U>(&self, accounts: &[AccountId], essential: bool, body: F) -> Result<T>
+    /// As [`Database::transact_essential`], but a conflict is an answer: for what builds on
+    /// commits before it, one of which may have failed.
+    pub async fn transact_essential_once<T, F, U>(
+        &self,
+        accounts: &[AccountId],
+        body: F,
+    ) -> Result<T>
     where
         F: Fn(Tx) -> U,
         U: Future<Output = Result<T>> + Send,
     {
-        for _ in 0..MAX_RUNS {
+        self.run(accounts, true, 1, body).await
+    }
+
+    async fn run<T, F, U>(
+        &self,
+        accounts: &[AccountId],
+        essential: bool,
+        runs: usize,
+        body: F,
+    ) -> Result<T>
+    where
+        F: Fn(Tx) -> U,
+        U: Future<Output = Result<T>> + Send,
+    {
+        for _ in 0..runs {
             let turns = self.turns.take(accounts).await;
             let tx = Tx::begin(self.store.clone(), self.clock.now(), self.entropy.clone());
             let value = body(tx.clone()).await?;
@@ -104,7 +124,9 @@ impl Database {
                 Err(error) => return Err(commit_refused(error)),
             }
         }
-        tracing::error!("a transaction conflicted {MAX_RUNS} times in a row and was given up");
+        if runs > 1 {
+            tracing::error!("a transaction conflicted {runs} times in a row and was given up");
+        }
         Err(Error::unavailable(
             "Too many concurrent changes of the same records; try again",
         ))
@@ -375,6 +397,7 @@ impl Tx {
             accounts: accounts.to_vec(),
             reads: state.reads.into_iter().collect(),
             ranges: state.ranges,
+            present: Vec::new(),
             writes: writes.collect(),
             appends: state.appends,
             durability: Durability::Durable,

@@ -164,6 +164,7 @@ pub fn commit(accounts: &[AccountId]) -> Make {
         accounts: accounts.to_vec(),
         reads: vec![],
         ranges: vec![],
+        present: vec![],
         writes: vec![],
         appends: vec![],
         durability: Durability::Durable,
@@ -184,6 +185,11 @@ impl Make {
 
     pub fn expect(mut self, key: &Key, version: Option<Version>) -> Self {
         self.0.reads.push((key.clone(), version));
+        self
+    }
+
+    pub fn beside(mut self, key: &Key) -> Self {
+        self.0.present.push(key.clone());
         self
     }
 

@@ -49,6 +49,25 @@ pub async fn a_read_that_changed_is_a_conflict(kind: Kind) {
     check(None).done(store).await;
 }
 
+pub async fn what_belongs_to_a_record_does_not_outlive_it(kind: Kind) {
+    let bench = Bench::open(kind);
+    let store = &*bench.store;
+    let (owner, belonging) = (key(1), keys::account(A));
+    let late = || commit(&[A]).relaxed().beside(&owner).put(&belonging, "x");
+    assert_eq!(late().answer(store).await, Err(CommitError::Conflict));
+    commit(&[A]).put(&owner, "1").done(store).await;
+    late().done(store).await;
+    // Any version will do, a queued one too.
+    drop(commit(&[A]).relaxed().put(&owner, "2").submit(store));
+    late().done(store).await;
+    let removal = commit(&[A]).delete(&owner).delete(&belonging);
+    let (removed, queued) = (removal.submit(store), late().submit(store));
+    wait(removed).await.unwrap();
+    assert_eq!(wait(queued).await, Err(CommitError::Conflict));
+    assert_eq!(late().answer(store).await, Err(CommitError::Conflict));
+    assert_eq!(value(store, &belonging).await, None);
+}
+
 /// The expectation of a range as it reads now.
 async fn range_read(store: &dyn Store, range: &KeyRange, limit: usize) -> RangeRead {
     let found = store.scan(range, limit).await.unwrap();

@@ -15,6 +15,9 @@ use crate::id::{BatchId, JobId, MessageId, Seq};
 
 /// Refusals after which a batch of several messages is split.
 const SPLIT_AFTER: u32 = 2;
+/// Ranges of messages acknowledged above the cursor, at most. Beyond, an acknowledgement that
+/// would need one more is not taken and its message stays pending.
+const MAX_ACKED: usize = 10_000;
 
 /// A fact of the endpoint's record that must change because of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -410,7 +413,13 @@ impl Endpoint {
                 .map(|batch| batch.state.id);
             if let Some(id) = holder {
                 self.acknowledge_in_batch(id, seq);
-            } else if seq > self.cursor && !self.acked.contains(seq) && self.pending > 0 {
+            } else if seq > self.cursor
+                // What was not counted yet must not be taken off the count of others.
+                && seq <= tail
+                && !self.acked.contains(seq)
+                && self.pending > 0
+                && self.acked.pairs().len() < MAX_ACKED
+            {
                 self.acked.insert(seq, seq);
                 self.pending -= 1;
                 self.advance_wanted = true;

@@ -92,7 +92,7 @@ impl<'d> Group<'d> {
 
     fn admit(&mut self, queued: &Queued, limits: &Limits) -> Result<(), CommitError> {
         let commit = &queued.commit;
-        if !self.reads_hold(commit)? || !self.ranges_hold(commit)? {
+        if !self.reads_hold(commit)? || !self.present_hold(commit)? || !self.ranges_hold(commit)? {
             return Err(CommitError::Conflict);
         }
         if !queued.share_checked && !commit.essential {
@@ -125,6 +125,19 @@ impl<'d> Group<'d> {
                 None => self.disk.version(key.as_str().as_bytes())?,
             };
             if found != *expected {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn present_hold(&self, commit: &Commit) -> Result<bool, ReadError> {
+        for key in &commit.present {
+            let found = match self.staged.get(key) {
+                Some((_, value)) => value.is_some(),
+                None => self.disk.raw(key.as_str().as_bytes())?.is_some(),
+            };
+            if !found {
                 return Ok(false);
             }
         }
@@ -208,6 +221,11 @@ impl<'d> Group<'d> {
         }
         *self.trimmed.entry(account).or_default() += found.bytes;
         Ok(found.done)
+    }
+
+    /// Whether a trim found anything to remove.
+    pub fn trims(&self) -> bool {
+        self.trimmed.values().any(|bytes| *bytes > 0)
     }
 
     /// The logs that this group changes, as they are on the disk.

@@ -208,6 +208,10 @@ impl Front {
                 let queued = self.overlay.get(key).and_then(|values| values.last());
                 queued.is_none_or(|(queued, value)| value.as_ref().map(|_| *queued) == *version)
             })
+            && commit.present.iter().all(|key| {
+                let queued = self.overlay.get(key).and_then(|values| values.last());
+                queued.is_none_or(|(_, value)| value.is_some())
+            })
     }
 
     fn share(&self, commit: &Commit) -> Option<u64> {

@@ -19,9 +19,15 @@ pub struct Tail {
     capacity: usize,
     bytes: usize,
     logs: HashMap<AccountId, VecDeque<Arc<Message>>>,
-    /// One entry for each message that came in, oldest first. An entry may outlive its message.
+    /// One entry for each message that came in, oldest first. An entry may outlive its message,
+    /// but not by much: see [`Tail::forget_order`].
     order: VecDeque<AccountId>,
+    /// Messages in the window.
+    messages: usize,
 }
+
+/// Entries of the order that may be too many before they are swept.
+const SLACK: usize = 1024;
 
 impl Tail {
     /// A window of at most `capacity` bytes over all accounts.
@@ -31,6 +37,7 @@ impl Tail {
             bytes: 0,
             logs: HashMap::new(),
             order: VecDeque::new(),
+            messages: 0,
         }
     }
 
@@ -42,9 +49,11 @@ impl Tail {
             .is_some_and(|last| last.seq().next() != message.seq())
         {
             // A window with a gap would hide messages; start a new one.
+            self.messages -= log.len();
             self.bytes -= log.drain(..).map(|gone| size(&gone)).sum::<usize>();
         }
         self.bytes += size(&message);
+        self.messages += 1;
         log.push_back(message);
         self.order.push_back(account);
         while self.bytes > self.capacity {
@@ -53,6 +62,27 @@ impl Tail {
             };
             self.drop_first(oldest);
         }
+        self.forget_order();
+    }
+
+    /// Sweeps entries of messages that were trimmed: a window that never fills would keep them
+    /// for ever. Of each account the newest entries are those of its messages.
+    fn forget_order(&mut self) {
+        if self.order.len() <= 2 * self.messages + SLACK {
+            return;
+        }
+        let mut left: HashMap<AccountId, usize> = HashMap::new();
+        for (account, log) in &self.logs {
+            left.insert(*account, log.len());
+        }
+        let mut kept = VecDeque::with_capacity(self.messages);
+        for account in self.order.drain(..).rev() {
+            if let Some(left) = left.get_mut(&account).filter(|left| **left > 0) {
+                *left -= 1;
+                kept.push_front(account);
+            }
+        }
+        self.order = kept;
     }
 
     fn drop_first(&mut self, account: AccountId) {
@@ -61,6 +91,7 @@ impl Tail {
         };
         if let Some(gone) = log.pop_front() {
             self.bytes -= size(&gone);
+            self.messages -= 1;
         }
         if log.is_empty() {
             self.logs.remove(&account);
@@ -149,6 +180,20 @@ mod tests {
         assert_eq!(seqs(&tail, A, 2, 9, 999), [2]);
         assert_eq!(seqs(&tail, B, 1, 9, 999), [1, 2]);
         assert!(tail.bytes <= 600);
+    }
+
+    #[test]
+    fn trimmed_messages_leave_nothing_behind() {
+        let mut tail = Tail::new(1 << 20);
+        tail.push(B, message(1));
+        for seq in 1..20_000 {
+            tail.push(A, message(seq));
+            tail.trim(A, Seq(seq));
+        }
+        assert_eq!(tail.messages, 2);
+        assert!(tail.order.len() <= 2 * tail.messages + SLACK + 1);
+        assert_eq!(seqs(&tail, A, 19_999, 9, 999), [19_999]);
+        assert_eq!(seqs(&tail, B, 1, 9, 999), [1]);
     }
 
     #[test]

@@ -182,13 +182,17 @@ impl Writer {
                 front.take_back(&refused, spoilt)
             }
         };
+        // Reads have seen what is taken back here.
+        let taken_back = News::of(&refused).changed;
+        let taken_back = taken_back.into_iter().chain(News::of(&behind).changed);
+        self.shared.feed.publish([], taken_back);
         for (queued, reason) in refused.into_iter().zip(reasons) {
             queued.resolve(Err(reason));
         }
         for queued in behind {
             queued.resolve(Err(CommitError::Conflict));
         }
-        let sealed = if group.is_empty() && trim.is_none() {
+        let sealed = if group.is_empty() && !plan.trims() {
             None
         } else {
             Some(plan.seal().map_err(unreadable)?)
@@ -261,6 +265,7 @@ impl Writer {
     fn recover(&self, group: Vec<Queued>, failure: &Failure) {
         tracing::error!(%failure, "the store cannot write and is opened again");
         let (waiting, trims) = self.shared.fail();
+        let taken_back = News::of(&waiting).changed;
         for queued in waiting {
             queued.resolve(Err(CommitError::Unavailable));
         }
@@ -277,6 +282,7 @@ impl Writer {
             match self.reopen() {
                 Ok(marker) => {
                     self.settle_failed(waiting.take(), &news, marker.version);
+                    self.shared.feed.publish([], taken_back);
                     return;
                 }
                 Err(error) => tracing::warn!(%error, "the store cannot be opened yet"),
@@ -303,11 +309,9 @@ impl Writer {
     fn settle_failed(&self, group: Vec<Queued>, news: &News, last: Version) {
         let stands = news.version.is_some_and(|version| version <= last);
         self.shared.front().reopen(last);
-        if stands {
-            // Also for callers that were given up: what is on the disk is what happened.
-            let logs = news.logs.iter().copied();
-            self.shared.feed.publish(logs, news.changed.iter().cloned());
-        }
+        // Also for callers that were given up: what is on the disk is what happened.
+        let logs = news.logs.iter().copied().filter(|_| stands);
+        self.shared.feed.publish(logs, news.changed.iter().cloned());
         tracing::info!(stands, "the store writes again");
         for queued in group {
             let version = queued.version;

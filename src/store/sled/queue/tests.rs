@@ -27,6 +27,7 @@ fn commit(accounts: &[AccountId], durability: Durability) -> Commit {
         accounts: accounts.to_vec(),
         reads: vec![],
         ranges: vec![],
+        present: vec![],
         writes: vec![],
         appends: vec![],
         durability,
