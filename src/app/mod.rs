@@ -47,8 +47,6 @@ const ROLL_CALL: Duration = Duration::from_secs(5);
 /// Why the daemon does not start. The text says what to do.
 #[derive(Debug)]
 pub enum StartError {
-    /// The data directory cannot be used.
-    Directory(PathBuf, io::Error),
     /// The sealing key cannot be used.
     Key(String),
     /// The store cannot be opened.
@@ -68,13 +66,6 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Directory(path, error) => {
-                write!(
-                    out,
-                    "the data directory {} cannot be used: {error}",
-                    path.display()
-                )
-            }
             Self::Key(text) | Self::Client(text) | Self::Certificate(text) => out.write_str(text),
             Self::Store(error) => write!(out, "{error}"),
             Self::Recover(text) => write!(out, "what is stored cannot be read: {text}"),
@@ -349,7 +340,6 @@ impl Daemon {
 
 async fn open_store(config: &Config, clock: &Clock) -> Result<Arc<SledStore>, StartError> {
     let path = config.store.path.clone();
-    std::fs::create_dir_all(&path).map_err(|error| StartError::Directory(path.clone(), error))?;
     let (settings, clock) = (settings::store(config), clock.clone());
     let opened = tokio::task::spawn_blocking(move || SledStore::open(&path, settings, clock)).await;
     match opened {

@@ -18,20 +18,26 @@ Examples:
   hookrelay send generic 'Hello World' --account shop
   hookrelay queue                                  what waits where, and for how long
 
+serve, demo, listen and check-config need no running daemon; all other commands ask it through its
+admin socket, which they find as serve does: --config, HOOKRELAY_ADMIN__SOCKET, --set admin.socket=…
+
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached.";
+
+/// Under which heading help shows the flags that every command takes.
+const EVERYWHERE: &str = "Options of every command";
 
 /// A webhook notification relay: one binary, one data directory, nothing accepted is ever lost.
 #[derive(Debug, Parser)]
 #[command(name = "hookrelay", version, after_help = MAIN_EXAMPLES, arg_required_else_help = true)]
 pub struct Cli {
     /// Configuration file [default: /etc/hookrelay/hookrelay.toml if it exists]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     pub config: Option<PathBuf>,
     /// Set one configuration key, over file and environment; may be repeated
-    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
+    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE", help_heading = EVERYWHERE)]
     pub set: Vec<String>,
     /// Print data as JSON, for scripts
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
     /// What to do.
     #[command(subcommand)]
@@ -50,7 +56,7 @@ Examples:
 
 SIGTERM or SIGINT drains and stops it; SIGHUP reloads what can be reloaded.")]
     Serve,
-    /// Show a whole delivery: accept, handshake, refusal, repetition, confirmation
+    /// Watch a whole delivery: accepted, handshake, refused, sent again, confirmed
     #[command(after_help = "\
 Everything runs in this process, with a temporary data directory and a consumer on loopback.
 Afterwards it stays up and prints curl lines to play with; with --exit it ends.")]
@@ -59,7 +65,7 @@ Afterwards it stays up and prints curl lines to play with; with --exit it ends."
         #[arg(long)]
         exit: bool,
     },
-    /// Report every mistake in a configuration, or what it sets
+    /// Check a configuration: report every mistake, or what it changes from the defaults
     #[command(after_help = "\
 Examples:
   hookrelay check-config /etc/hookrelay/hookrelay.toml
@@ -71,25 +77,38 @@ The environment and --set count as they would for serve.")]
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
-    /// Accounts (tenants)
+    /// Accounts (tenants): add, list, show
     #[command(subcommand)]
     Account(AccountCommand),
-    /// API keys of an account
+    /// API keys of an account: add, list, revoke
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Endpoints (webhook consumers) of an account
+    /// Endpoints (webhook consumers) of an account: add, change, verify, hold, ...
     #[command(subcommand)]
     Endpoint(EndpointCommand),
-    /// Accept one message into an account's log
+    /// Put one message into an account's log, for all of its endpoints that want it
     Send(SendArgs),
-    /// Be a consumer: speak the protocol and print what arrives
+    /// Be a consumer, for trying things out: speak the protocol and print what arrives
     Listen(ListenArgs),
     /// What waits at each endpoint, and for how long
-    #[command(
-        after_help = "Example:\n  hookrelay queue --json | jq '.data[] | select(.pending > 0)'"
-    )]
+    #[command(after_help = "\
+One row for each endpoint, the longest waiting first:
+  STATE         disabled, on_hold, suspended (unreachable; tried again at NEXT), probing,
+                unverified, verifying, awaiting_confirmation, or open
+  PENDING       messages that are not settled there yet, those in flight included
+  IN FLIGHT     requests that are out now
+  OLDEST        age of the oldest pending message
+  WAITS FOR     why nothing goes out although something is pending
+  NEXT          when that can change by itself
+  LAST FAILURE  how the last failed attempt ended; the hint is in the endpoint's attempts
+
+Example:
+  hookrelay queue --json | jq '.endpoints[] | select(.pending > 0)'")]
     Queue,
-    /// How the daemon is
+    /// How the daemon is: version, endpoints by state, queue totals, store
+    #[command(after_help = "\
+Exits with 3 if the daemon cannot be reached. accepting is false while it drains, relay_running
+while it starts or stops; store.open is false while the disk cannot be written.")]
     Status,
 }
 
@@ -162,7 +181,7 @@ pub enum KeyCommand {
         /// Whose
         #[command(flatten)]
         of: OfAccount,
-        /// The key's reference
+        /// The key's reference, as key list shows it; not the secret
         key: String,
     },
 }
@@ -173,7 +192,7 @@ pub struct OneEndpoint {
     /// Whose
     #[command(flatten)]
     pub of: OfAccount,
-    /// The endpoint's reference
+    /// The endpoint's reference, as endpoint list shows it
     pub endpoint: String,
 }
 
@@ -207,7 +226,7 @@ Examples:
         #[command(flatten)]
         of: OfAccount,
     },
-    /// Show one endpoint
+    /// Show one endpoint: settings, states, queue figures
     Show(OneEndpoint),
     /// Change settings; what is not named stays
     #[command(after_help = "\
@@ -225,15 +244,15 @@ Examples:
         #[command(flatten)]
         settings: EndpointSettings,
     },
-    /// Make it prove itself again, now
+    /// Make it prove itself again, now, with an authenticate request
     Verify(OneEndpoint),
-    /// Send it a test message
+    /// Send a test message to this endpoint only
     Test(OneEndpoint),
-    /// Keep everything, send nothing
+    /// Send nothing until release; what comes in waits
     Hold(OneEndpoint),
     /// Send again after a hold
     Release(OneEndpoint),
-    /// Remove it with everything that waits for it
+    /// Remove it; what waits for it is never sent
     Remove(OneEndpoint),
 }
 
@@ -360,7 +379,7 @@ pub struct ListenArgs {
         hide_env_values = true
     )]
     pub password: Option<String>,
-    /// How deliveries are answered
+    /// How deliveries are answered; authenticate requests are always answered properly
     #[arg(long, value_enum, default_value_t = ReplyArg::Ok, conflicts_with = "forward_to")]
     pub reply: ReplyArg,
     /// Hand deliveries on to this URL and give back its answer

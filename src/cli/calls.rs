@@ -25,7 +25,7 @@ pub enum Show {
     Keys,
     /// The endpoints table.
     Endpoints,
-    /// The endpoint × age matrix.
+    /// What waits at each endpoint, and for how long.
     Queue,
     /// One word that it is done.
     Done(&'static str),

@@ -8,8 +8,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::calls::Show;
-use crate::clock::{Millis, Timestamp};
-use crate::config;
+use crate::clock::Timestamp;
 
 /// The text of an answer. `now` is what ages are counted to.
 pub fn render(show: Show, answer: &Value, now: Timestamp) -> String {
@@ -112,6 +111,13 @@ fn push_members(members: &Map<String, Value>, indent: usize, out: &mut String) {
                 push_members(inner, indent + 2, out);
                 Ok(())
             }
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                let _ = writeln!(out, "{margin}{name}");
+                for item in items {
+                    let _ = writeln!(out, "{margin}  {}", on_one_line(item));
+                }
+                Ok(())
+            }
             value => writeln!(
                 out,
                 "{margin}{name}{}  {}",
@@ -120,6 +126,19 @@ fn push_members(members: &Map<String, Value>, indent: usize, out: &mut String) {
             ),
         };
     }
+}
+
+/// An object within a list: what it says, without what it leaves open.
+fn on_one_line(value: &Value) -> String {
+    let Value::Object(members) = value else {
+        return cell(value);
+    };
+    let said = members.iter().filter(|(_, value)| {
+        !value.is_null() && value.as_str() != Some("") && value.as_array() != Some(&Vec::new())
+    });
+    said.map(|(name, value)| format!("{} {}", printable(name), cell(value)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A list answer as a table with these columns; each names where its value may be (RFC 6901).
@@ -180,59 +199,47 @@ fn queue(answer: &Value, now: Timestamp) -> String {
     if list.is_empty() {
         return "No endpoints, so nothing waits.\n".to_owned();
     }
-    let buckets = buckets(list);
     let titles = [
         "ACCOUNT",
         "ENDPOINT",
         "STATE",
         "PENDING",
         "IN FLIGHT",
-        "WAITS FOR",
-        "LAST",
         "OLDEST",
+        "WAITS FOR",
+        "NEXT",
+        "LAST FAILURE",
+        "URL",
     ];
-    let mut titles: Vec<String> = titles.map(str::to_owned).to_vec();
-    titles.extend(buckets.iter().map(|bucket| printable(bucket)));
-    titles.push("URL".to_owned());
-    let mut table = vec![titles];
+    let mut table = vec![titles.map(str::to_owned).to_vec()];
     for item in list {
-        let mut row = vec![
+        table.push(vec![
             cell(member(item, &["/account_name", "/account"])),
             cell(member(item, &["/endpoint"])),
             cell(member(item, &["/state"])),
             cell(member(item, &["/pending"])),
             cell(member(item, &["/in_flight"])),
-            cell(member(item, &["/wait"])),
-            cell(member(item, &["/last_class"])),
             age(member(item, &["/oldest"]), now),
-        ];
-        for bucket in &buckets {
-            let count = item.get("ages").and_then(|ages| ages.get(bucket));
-            row.push(count.map_or_else(|| "-".to_owned(), cell));
-        }
-        row.push(cell(member(item, &["/url"])));
-        table.push(row);
+            cell(member(item, &["/wait"])),
+            ahead(member(item, &["/until"]), now),
+            cell(member(item, &["/last_class"])),
+            cell(member(item, &["/url"])),
+        ]);
     }
     align(&table)
 }
 
-/// The age buckets of all rows, youngest first; what is not a duration comes last.
-fn buckets(list: &[Value]) -> Vec<String> {
-    let mut found: Vec<(Millis, String)> = Vec::new();
-    let ages = list.iter().filter_map(|item| item.get("ages")?.as_object());
-    for label in ages.flat_map(Map::keys) {
-        if found.iter().all(|(_, known)| known != label) {
-            let digits = label.trim_start_matches(|c: char| !c.is_ascii_digit());
-            let time = config::duration(digits).unwrap_or(Millis(u64::MAX));
-            found.push((time, label.clone()));
-        }
-    }
-    found.sort();
-    found.into_iter().map(|(_, label)| label).collect()
-}
-
 /// How long ago an RFC 3339 time is, in its largest whole unit.
 fn age(value: &Value, now: Timestamp) -> String {
+    distance(value, |then| (now.since(then).0 / 1000, ""))
+}
+
+/// How far ahead an RFC 3339 time is.
+fn ahead(value: &Value, now: Timestamp) -> String {
+    distance(value, |then| (then.since(now).0.div_ceil(1000), "in "))
+}
+
+fn distance(value: &Value, measure: impl Fn(Timestamp) -> (u64, &'static str)) -> String {
     let Some(text) = value.as_str() else {
         return "-".to_owned();
     };
@@ -240,12 +247,12 @@ fn age(value: &Value, now: Timestamp) -> String {
         return printable(text);
     };
     let then = u64::try_from(time.as_millisecond()).unwrap_or(0);
-    let seconds = now.since(Timestamp(then)).0 / 1000;
+    let (seconds, word) = measure(Timestamp(then));
     match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7_199 => format!("{} m", seconds / 60),
-        7_200..=172_799 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
+        0..=119 => format!("{word}{seconds} s"),
+        120..=7_199 => format!("{word}{} m", seconds / 60),
+        7_200..=172_799 => format!("{word}{} h", seconds / 3_600),
+        _ => format!("{word}{} d", seconds / 86_400),
     }
 }
 
@@ -321,20 +328,20 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_is_a_matrix_of_endpoints_and_ages() {
-        let answer = json!({"data": [
+    fn the_queue_says_what_waits_where_how_long_and_why() {
+        let answer = json!({"endpoints": [
             {"account": "a1", "account_name": "shop", "endpoint": "e1", "url": "https://a/",
              "state": "suspended", "pending": 12, "in_flight": 0, "wait": "suspended",
-             "last_class": "dns", "oldest": "2026-01-15T09:30:00Z",
-             "ages": {"10 m": 4, "1 m": 2, "older": 6}},
+             "until": "2026-01-15T10:31:30Z", "last_class": "dns",
+             "oldest": "2026-01-15T09:30:00Z"},
             {"account": "a1", "endpoint": "e2", "url": "https://b/",
              "state": "open", "pending": 0, "in_flight": 0, "oldest": null},
         ]});
         assert_eq!(
             shown(Show::Queue, &answer),
-            "ACCOUNT  ENDPOINT  STATE      PENDING  IN FLIGHT  WAITS FOR  LAST  OLDEST  1 m  10 m  older  URL\n\
-             shop     e1        suspended       12          0  suspended  dns   60 m      2     4      6  https://a/\n\
-             a1       e2        open             0          0  -          -     -         -     -      -  https://b/\n"
+            "ACCOUNT  ENDPOINT  STATE      PENDING  IN FLIGHT  OLDEST  WAITS FOR  NEXT     LAST FAILURE  URL\n\
+             shop     e1        suspended       12          0  60 m    suspended  in 90 s  dns           https://a/\n\
+             a1       e2        open             0          0  -       -          -        -             https://b/\n"
         );
     }
 
@@ -352,6 +359,8 @@ mod tests {
             assert_eq!(age(&json!(then), NOW), expected, "{then}");
         }
         assert_eq!(age(&Value::Null, NOW), "-");
+        assert_eq!(ahead(&json!("2026-01-15T10:40:00Z"), NOW), "in 10 m");
+        assert_eq!(ahead(&json!("2026-01-15T10:00:00Z"), NOW), "in 0 s");
     }
 
     #[test]
@@ -362,6 +371,14 @@ mod tests {
             "account  a1\napi_key  k\nlive\n  pending  3\n"
         );
         assert!(shown(Show::Secrets, &answer).contains("this once"));
+        let answer = json!({"keys": [
+            {"key": "k1", "name": "", "surfaces": [], "per_minute": null, "enabled": true},
+            {"key": "k2", "name": "web"},
+        ]});
+        assert_eq!(
+            shown(Show::Object, &answer),
+            "keys\n  enabled true, key k1\n  key k2, name web\n"
+        );
     }
 
     #[test]

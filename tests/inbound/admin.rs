@@ -124,6 +124,8 @@ async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
     let world = World::start().await;
     let (one, two) = (world.endpoint("").await, world.endpoint("").await);
     world.endpoint(r#""enabled":false"#).await;
+    let standard = world.endpoint(r#""protocol":"standard""#).await;
+    world.live.tell(world.account, standard, |_| {});
     world.live.tell(world.account, one, |now| {
         now.pending = 4;
         now.in_flight = 1;
@@ -149,7 +151,7 @@ async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
     assert_eq!(shown["pid"], json!(std::process::id()));
     assert_eq!(
         shown["endpoints"],
-        json!({"disabled":1,"open":1,"suspended":1})
+        json!({"disabled":1,"open":1,"suspended":1,"unverified":1})
     );
     assert_eq!(
         shown["queue"],
@@ -165,17 +167,23 @@ async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
         .unwrap();
     assert_eq!(
         row,
-        &json!({"account":world.account,"endpoint":two,"url":"https://c.example/hook",
+        &json!({"account":world.account,"account_name":"acme","endpoint":two,"url":"https://c.example/hook",
                 "state":"suspended","pending":3,"in_flight":0,"open_batches":1,
                 "oldest":"2026-01-15T10:30:10Z","oldest_age_s":50,"last_class":null,
                 "wait":"suspended","until":"2026-01-15T10:31:30Z"})
     );
-    assert_eq!(rows.len(), 3);
+    let order: Vec<&Value> = rows.iter().map(|row| &row["endpoint"]).collect();
+    assert_eq!(
+        order[..2],
+        [&json!(one), &json!(two)],
+        "the oldest comes first"
+    );
+    assert_eq!(rows.len(), 4);
     *world.live.stopped.lock().unwrap() = true;
     let (_, shown) = get(&world, "/admin/v1/status").await;
     assert_eq!(
         (&shown["relay_running"], &shown["endpoints"]["starting"]),
-        (&json!(false), &json!(2))
+        (&json!(false), &json!(3))
     );
     assert_eq!(get(&world, "/admin/v1/queue").await.0, 503);
 }

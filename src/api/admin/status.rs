@@ -3,6 +3,7 @@
 //! Owns what is summed up. The figures are the relay's and the store's.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -13,7 +14,8 @@ use super::Context;
 use crate::api::dialect::{Reply, ok};
 use crate::api::front::{Call, Core};
 use crate::clock::Timestamp;
-use crate::domain::endpoint::{Endpoint, Order};
+use crate::domain::account;
+use crate::domain::endpoint::{AuthState, Endpoint, Order, Protocol};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, EndpointId};
 use crate::live::{EndpointNow, Health, Wait};
@@ -91,6 +93,7 @@ struct Queue {
 #[derive(Serialize)]
 struct Row {
     account: AccountId,
+    account_name: String,
     endpoint: EndpointId,
     url: String,
     state: &'static str,
@@ -107,7 +110,7 @@ struct Row {
     until: Option<String>,
 }
 
-/// `GET queue`: one row per endpoint.
+/// `GET queue`: one row per endpoint, the longest waiting first.
 pub(super) async fn queue(State(context): State<Arc<Context>>, call: Call<Bytes>) -> Reply {
     let running = context
         .live
@@ -116,18 +119,45 @@ pub(super) async fn queue(State(context): State<Arc<Context>>, call: Call<Bytes>
         .map_err(|_| Error::unavailable("The relay is not running now"))?;
     let time = call.core.db.clock().now();
     let rows = rows(&call.core, running).await?;
-    let endpoints = rows
+    let names = account_names(&call.core, &rows).await?;
+    let mut endpoints: Vec<Row> = rows
         .into_iter()
-        .map(|(endpoint, now)| row(endpoint, now.as_ref(), time))
+        .map(|(endpoint, now)| {
+            let name = names.get(&endpoint.account).cloned().unwrap_or_default();
+            row(endpoint, name, now.as_ref(), time)
+        })
         .collect();
+    endpoints.sort_by_key(|row| std::cmp::Reverse(row.oldest_age_s));
     Ok(ok(&Queue { endpoints })?)
 }
 
-fn row(endpoint: Endpoint, now: Option<&EndpointNow>, time: Timestamp) -> Row {
+/// The names of the accounts of these rows.
+async fn account_names(
+    core: &Core,
+    rows: &[(Endpoint, Option<EndpointNow>)],
+) -> Result<BTreeMap<AccountId, String>> {
+    let view = core.db.view();
+    let mut names = BTreeMap::new();
+    for (endpoint, _) in rows {
+        if let Entry::Vacant(unknown) = names.entry(endpoint.account) {
+            let found = account::find(&view, &endpoint.account.to_string()).await?;
+            unknown.insert(found.name);
+        }
+    }
+    Ok(names)
+}
+
+fn row(
+    endpoint: Endpoint,
+    account_name: String,
+    now: Option<&EndpointNow>,
+    time: Timestamp,
+) -> Row {
     let oldest = now.and_then(|now| now.oldest);
     let wait = now.and_then(|now| now.wait.as_ref());
     Row {
         account: endpoint.account,
+        account_name,
         endpoint: endpoint.id,
         state: state(&endpoint, now),
         url: endpoint.url,
@@ -171,14 +201,24 @@ async fn rows(
     }
 }
 
-/// One word for an endpoint: its order, then its health.
+/// One word for an endpoint, by what stands in the way first: its order, its health, its
+/// authentication.
 fn state(endpoint: &Endpoint, now: Option<&EndpointNow>) -> &'static str {
     match (endpoint.order, now.map(|now| now.health)) {
         (Order::Disabled(_), _) => "disabled",
         (Order::OnHold, _) => "on_hold",
         (Order::Enabled, Some(Health::Suspended { .. })) => "suspended",
         (Order::Enabled, Some(Health::Probing)) => "probing",
-        (Order::Enabled, Some(Health::Open { .. })) => "open",
+        (Order::Enabled, Some(Health::Open { .. })) => authentication(endpoint),
         (Order::Enabled, None) => "starting",
+    }
+}
+
+fn authentication(endpoint: &Endpoint) -> &'static str {
+    match (endpoint.protocol, endpoint.authentication.state) {
+        (Protocol::Standard, _) | (_, AuthState::Verified { .. }) => "open",
+        (_, AuthState::Unverified) => "unverified",
+        (_, AuthState::Verifying) => "verifying",
+        (_, AuthState::AwaitingConfirmation { .. }) => "awaiting_confirmation",
     }
 }
