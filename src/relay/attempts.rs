@@ -19,7 +19,7 @@ use crate::domain::authentication::{self, AuthResult};
 use crate::domain::endpoint::{self, DisabledReason, Endpoint};
 use crate::domain::event::AuthFailure;
 use crate::error::{Kind, Result};
-use crate::id::{AccountId, BatchId, EndpointId};
+use crate::id::{AccountId, BatchId, EndpointId, MessageId, listed};
 use crate::store::{Database, Message, keys};
 
 /// Pause before a change of facts that could not be stored is tried again.
@@ -145,8 +145,8 @@ async fn last_slot(database: &Database, record: &Endpoint) -> u64 {
         .unwrap_or(SLOTS - 1)
 }
 
-/// One line for each attempt.
-pub(super) fn log(record: &Endpoint, under: &Under, report: &Report) {
+/// One line for each attempt; `ids` are its messages.
+pub(super) fn log(record: &Endpoint, under: &Under, report: &Report, ids: &[MessageId]) {
     let confirmed = matches!(report.class, Class::Ok | Class::OkRetry);
     macro_rules! line {
         ($level:ident, $text:literal) => {
@@ -157,6 +157,7 @@ pub(super) fn log(record: &Endpoint, under: &Under, report: &Report) {
                 kind = ?under.kind,
                 number = under.number,
                 messages = under.messages,
+                ids = %listed(ids),
                 class = %report.class,
                 status = report.status,
                 took_ms = report.took.0,
@@ -202,10 +203,9 @@ pub(super) fn deliver(shell: &Shell, attempt: AttemptId, delivery: Delivery) {
         };
         let messages: Vec<Arc<Message>> = messages.unwrap_or_default();
         let event = if messages.len() as u64 == wanted {
-            Event::Attempted(
-                attempt,
-                outbound.deliver(&destination, batch, &messages).await,
-            )
+            let report = outbound.deliver(&destination, batch, &messages).await;
+            let ids = messages.iter().map(|message| message.id).collect();
+            Event::Attempted(attempt, report, ids)
         } else {
             tracing::error!(
                 endpoint = %destination.record().id,
@@ -232,7 +232,7 @@ pub(super) fn wake_up(
     let (outbound, events) = (shell.outbound.clone(), shell.events.clone());
     tokio::spawn(async move {
         let report = outbound.wake_up(&destination, batch, pending).await;
-        let _ = events.send(Event::Attempted(attempt, report));
+        let _ = events.send(Event::Attempted(attempt, report, Vec::new()));
     });
 }
 
