@@ -248,6 +248,13 @@ fn random_low(entropy: &Entropy) -> u128 {
     u128::from_be_bytes(entropy.bytes())
 }
 
+/// Ids with spaces between them, as log lines name the messages that they are about.
+#[must_use]
+pub fn listed(ids: &[MessageId]) -> String {
+    let texts: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    texts.join(" ")
+}
+
 impl BatchId {
     /// A batch id from the commit time of its last message and a hash of its content.
     #[must_use]

@@ -18,6 +18,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::StartError;
+use crate::api::admin::Listening;
 use crate::api::front::{Listener, Site};
 use crate::config::Config;
 
@@ -28,7 +29,7 @@ pub(super) const MAX_OPERATORS: usize = 64;
 pub(super) struct Bound {
     pub public: Vec<Listener>,
     pub operator: Listener,
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Listening,
     pub certificates: Certificates,
 }
 
@@ -41,15 +42,17 @@ pub(super) async fn bind(
     let certificates = Certificates::default();
     certificates.load(config)?;
     let mut listeners = Vec::new();
-    let mut addresses = Vec::new();
+    let mut addresses = Listening::default();
     for address in &config.http.listen {
         let listener = tcp(address).await?;
-        addresses.extend(listener.local_addr().ok());
+        addresses.listen.extend(listener.local_addr().ok());
         listeners.push(Listener::Plain(listener, public.clone()));
     }
     for address in &config.http.tls_listen {
         let tls = certificates.server()?;
-        listeners.push(Listener::Tls(tcp(address).await?, tls, public.clone()));
+        let listener = tcp(address).await?;
+        addresses.tls_listen.extend(listener.local_addr().ok());
+        listeners.push(Listener::Tls(listener, tls, public.clone()));
     }
     let socket = unix(&config.admin.socket, config.admin.socket_mode)
         .map_err(|error| StartError::Bind(config.admin.socket.display().to_string(), error))?;

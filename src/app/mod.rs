@@ -15,8 +15,9 @@ mod settings;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -92,7 +93,7 @@ pub fn serve(config: Config, reload: cli::Reload) -> Result<(), String> {
             Logging::install(config.log.level.into(), form).map_err(|error| error.to_string())?;
         let teller = logging.clone();
         tokio::spawn(async move { teller.tell_repetitions().await });
-        let mut daemon = Daemon::start(&config)
+        let daemon = Daemon::start(&config)
             .await
             .map_err(|error| error.to_string())?;
         let mut running = config;
@@ -108,10 +109,6 @@ pub fn serve(config: Config, reload: cli::Reload) -> Result<(), String> {
                 }
                 () = signals.reload.next() => {
                     running = reloaded(running, &reload, &logging, &daemon);
-                }
-                () = daemon.relay_ended() => {
-                    // Nothing accepted is lost; a fresh start reads it back.
-                    return Err("the relay ended by a fault of ours; its log has the reason".into());
                 }
             }
         };
@@ -175,7 +172,7 @@ pub struct Daemon {
     certificates: listeners::Certificates,
     socket: PathBuf,
     /// Where plain HTTP is served.
-    pub addresses: Vec<std::net::SocketAddr>,
+    pub addresses: Vec<SocketAddr>,
 }
 
 impl Pulse for Progress {
@@ -249,8 +246,12 @@ impl Daemon {
             accepting: Accepting::default(),
             settings: settings::front(config),
         });
-        let (public, operator) = sites(&core, &relay, config, started, &store);
+        let listening = Arc::new(OnceLock::new());
+        let (public, operator) = sites(&core, &relay, config, started, &store, &listening);
         let bound = listeners::bind(config, &public, &operator).await?;
+        let addresses = bound.addresses;
+        // Set once in this process's life, right here.
+        let _ = listening.set(addresses.clone());
         let (stop, stopping) = watch::channel(false);
         let grace: Duration = config.shutdown.grace.into();
         let max = config.http.max_connections as usize;
@@ -268,8 +269,16 @@ impl Daemon {
         {
             tokio::spawn(watchdog.run());
         }
-        let addresses = bound.addresses;
-        tracing::info!(?addresses, socket = %config.admin.socket.display(), "hookrelay serves");
+        let shown = |addresses: &[SocketAddr]| {
+            let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            texts.join(" ")
+        };
+        tracing::info!(
+            listen = shown(&addresses.listen),
+            tls_listen = shown(&addresses.tls_listen),
+            socket = %config.admin.socket.display(),
+            "hookrelay serves"
+        );
         notifier.ready("serving");
         Ok(Self {
             store,
@@ -282,15 +291,8 @@ impl Daemon {
             notifier,
             certificates: bound.certificates,
             socket: config.admin.socket.clone(),
-            addresses,
+            addresses: addresses.listen,
         })
-    }
-
-    /// Resolves if the relay ends although nobody told it to.
-    async fn relay_ended(&mut self) {
-        if let Err(error) = (&mut self.relay_task).await {
-            tracing::error!(%error, "the relay panicked");
-        }
     }
 
     /// Takes over what a newer configuration may change while running.
@@ -383,6 +385,7 @@ fn sites(
     config: &Config,
     started: Timestamp,
     store: &Arc<SledStore>,
+    listening: &Arc<OnceLock<admin::Listening>>,
 ) -> (Arc<Site>, Arc<Site>) {
     let context = Arc::new(manage::Context {
         live: Arc::new(relay.clone()),
@@ -398,6 +401,7 @@ fn sites(
         core: core.clone(),
         live: Arc::new(relay.clone()),
         started,
+        listening: listening.clone(),
         store: Arc::new(move || settings::store_figures(&figures)),
     });
     let mount = admin::mount(&operator, |prefix, gate| {

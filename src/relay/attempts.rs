@@ -21,7 +21,7 @@ use crate::domain::authentication::{self, AuthResult};
 use crate::domain::endpoint::{self, DisabledReason, Endpoint};
 use crate::domain::event::AuthFailure;
 use crate::error::{Kind, Result};
-use crate::id::{AccountId, BatchId, EndpointId};
+use crate::id::{AccountId, BatchId, EndpointId, MessageId, listed};
 use crate::store::{Database, Message, keys};
 
 /// Pause before a change of facts that could not be stored is tried again.
@@ -147,8 +147,8 @@ async fn last_slot(database: &Database, record: &Endpoint) -> u64 {
         .unwrap_or(SLOTS - 1)
 }
 
-/// One line for each attempt.
-pub(super) fn log(record: &Endpoint, under: &Under, report: &Report) {
+/// One line for each attempt; `ids` are its messages.
+pub(super) fn log(record: &Endpoint, under: &Under, report: &Report, ids: &[MessageId]) {
     let confirmed = matches!(report.class, Class::Ok | Class::OkRetry);
     macro_rules! line {
         ($level:ident, $text:literal) => {
@@ -159,6 +159,7 @@ pub(super) fn log(record: &Endpoint, under: &Under, report: &Report) {
                 kind = ?under.kind,
                 number = under.number,
                 messages = under.messages,
+                ids = %listed(ids),
                 class = %report.class,
                 status = report.status,
                 took_ms = report.took.0,
@@ -238,7 +239,8 @@ pub(super) fn deliver(shell: &Shell, attempt: AttemptId, delivery: Delivery) {
         let messages: Vec<Arc<Message>> = messages.unwrap_or_default();
         if messages.len() as u64 == wanted {
             let report = outbound.deliver(&destination, batch, &messages).await;
-            duty.done(vec![Event::Attempted(attempt, report)]);
+            let ids = messages.iter().map(|message| message.id).collect();
+            duty.done(vec![Event::Attempted(attempt, report, ids)]);
         } else {
             tracing::error!(
                 endpoint = %destination.record().id,
@@ -266,7 +268,7 @@ pub(super) fn wake_up(
     );
     tokio::spawn(async move {
         let report = outbound.wake_up(&destination, batch, pending).await;
-        duty.done(vec![Event::Attempted(attempt, report)]);
+        duty.done(vec![Event::Attempted(attempt, report, Vec::new())]);
     });
 }
 

@@ -20,12 +20,13 @@ use super::persist::{self, Lanes, Persist};
 use super::reader::{self, Found};
 use super::tail::Audience;
 use super::{engine, facts, records, recover};
-use crate::attempt::Report;
+use crate::attempt::{Class, Report};
 use crate::clock::{Millis, Stopwatch, Timestamp};
 use crate::domain::endpoint::{self, Endpoint};
 use crate::domain::job::Job;
 use crate::error::{Kind, Result};
-use crate::id::{AccountId, EndpointId, Seq};
+use crate::id::{AccountId, EndpointId, MessageId, Seq};
+use crate::live::Health;
 use crate::store::{Database, Durability, Message, Published, Receipt, Write, keys};
 
 /// Events taken in one turn before time and feed are looked at again.
@@ -58,8 +59,8 @@ pub enum Event {
     Input(Input),
     /// A read ended.
     Read(AttemptId, Purpose, Found),
-    /// A request ended.
-    Attempted(AttemptId, Report),
+    /// A request that carried these messages ended.
+    Attempted(AttemptId, Report, Vec<MessageId>),
     /// A proof ended and is stored.
     Proved(AttemptId, EndpointId, Proof),
     /// No proof could be asked for.
@@ -91,6 +92,8 @@ pub(super) struct Shell {
     loaded: HashMap<AttemptId, Vec<Arc<Message>>>,
     destinations: HashMap<EndpointId, Arc<Destination>>,
     attempts: Attempts,
+    /// Endpoints whose suspension the log was told.
+    suspended: BTreeSet<EndpointId>,
     lanes: Lanes,
     /// Endpoints whose records could not be read again when they changed, and when that was
     /// tried last.
@@ -131,6 +134,7 @@ pub async fn start(
         loaded: HashMap::new(),
         destinations: HashMap::new(),
         attempts: Attempts::default(),
+        suspended: BTreeSet::new(),
         lanes: Lanes::default(),
         stale: BTreeSet::new(),
         stale_since: Stopwatch::start(),
@@ -284,7 +288,7 @@ impl Shell {
                 self.give(input).await;
             }
             Event::Read(attempt, purpose, found) => self.read_ended(attempt, purpose, found).await,
-            Event::Attempted(attempt, report) => self.attempted(attempt, report).await,
+            Event::Attempted(attempt, report, ids) => self.attempted(attempt, report, &ids).await,
             Event::Proved(attempt, endpoint, proof) => {
                 self.reload(endpoint).await;
                 self.proved(attempt, proof).await;
@@ -607,8 +611,9 @@ impl Shell {
         self.give(input).await;
     }
 
-    async fn attempted(&mut self, attempt: AttemptId, report: Report) {
-        let row = self.log_attempt(attempt, &report).await;
+    async fn attempted(&mut self, attempt: AttemptId, report: Report, ids: &[MessageId]) {
+        let row = self.log_attempt(attempt, &report, ids).await;
+        let endpoint = row.as_ref().map(|(endpoint, _)| *endpoint);
         let Report { outcome, class, .. } = report;
         self.give_with(
             Input::Done {
@@ -619,10 +624,12 @@ impl Shell {
             row,
         )
         .await;
+        self.log_health(endpoint, class);
     }
 
     async fn proved(&mut self, attempt: AttemptId, proof: Proof) {
-        let row = self.log_attempt(attempt, &proof.report).await;
+        let row = self.log_attempt(attempt, &proof.report, &[]).await;
+        let endpoint = row.as_ref().map(|(endpoint, _)| *endpoint);
         let accepted = !matches!(
             proof.result,
             crate::domain::authentication::AuthResult::Failed { .. }
@@ -638,17 +645,50 @@ impl Shell {
             row,
         )
         .await;
+        self.log_health(endpoint, class);
+    }
+
+    /// One line when an endpoint becomes suspended, and one when it is open again. A success at
+    /// an endpoint that was open leaves nothing to look at.
+    fn log_health(&mut self, endpoint: Option<EndpointId>, class: Class) {
+        let Some(endpoint) = endpoint else { return };
+        let was_open = !self.suspended.contains(&endpoint);
+        if was_open && class == Class::Ok {
+            return;
+        }
+        let Some(now) = self.engine.endpoint_now(self.now(), endpoint) else {
+            self.suspended.remove(&endpoint);
+            return;
+        };
+        let is_open = matches!(now.health, Health::Open { .. });
+        if is_open == was_open {
+            return;
+        }
+        if is_open {
+            self.suspended.remove(&endpoint);
+        } else {
+            self.suspended.insert(endpoint);
+        }
+        tracing::info!(
+            account = %now.account,
+            %endpoint,
+            health = ?now.health,
+            pending = now.pending,
+            %class,
+            "endpoint health"
+        );
     }
 
     async fn log_attempt(
         &mut self,
         attempt: AttemptId,
         report: &Report,
+        ids: &[MessageId],
     ) -> Option<(EndpointId, Write)> {
         let under = self.attempts.end(attempt)?;
         let record = self.record(under.endpoint)?;
         let row = under.row(self.now(), report);
-        super::attempts::log(&record, &under, report);
+        super::attempts::log(&record, &under, report, ids);
         let slot = self.attempts.next_slot(&self.database, &record).await;
         let value = serde_json::to_vec(&row).ok().map(Bytes::from)?;
         let key = keys::attempt(record.account, record.id, slot);
@@ -684,6 +724,7 @@ impl Shell {
                 self.owners.remove(&id);
                 self.orders.remove(&(account, id));
                 self.attempts.removed(id);
+                self.suspended.remove(&id);
                 self.give(Input::Removed(id)).await;
             }
             // Until it can be read its log is not read on: messages must meet the facts that

@@ -387,6 +387,12 @@ impl Tx {
         Ok(id)
     }
 
+    /// The ids of the messages appended so far, in order.
+    pub fn appended(&self) -> Vec<MessageId> {
+        let state = self.state();
+        state.appends.iter().map(|one| one.message.id).collect()
+    }
+
     fn into_commit(self, accounts: &[AccountId], essential: bool) -> Commit {
         let state = std::mem::take(&mut *self.state());
         let writes = state.writes.into_iter().map(|(key, value)| match value {

@@ -272,6 +272,7 @@ impl World {
             core: core.clone(),
             live: live.clone(),
             started: NOW,
+            listening: Arc::default(),
             store: Arc::new(|| serde_json::json!({"kind": "memory"})),
         });
         let public = Arc::new(Site::new(

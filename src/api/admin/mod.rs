@@ -9,11 +9,13 @@ mod status;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get};
 use bytes::Bytes;
+use serde::Serialize;
 
 use super::dialect;
 use super::front::{Answer, Core, Gate, Head, Mount, Refusal, Surface};
@@ -31,6 +33,15 @@ const ACCOUNT: &str = "/admin/v1/accounts/{account}";
 /// Figures of the store, opaque to this room.
 pub type StoreFigures = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 
+/// Where callers reach the daemon: the ports that were really bound.
+#[derive(Debug, Default, Clone, Serialize)]
+pub struct Listening {
+    /// Plain HTTP.
+    pub listen: Vec<SocketAddr>,
+    /// TLS.
+    pub tls_listen: Vec<SocketAddr>,
+}
+
 /// What the operator's routes need.
 pub struct Context {
     /// What every surface stands on.
@@ -39,6 +50,8 @@ pub struct Context {
     pub live: Arc<dyn Live>,
     /// When the daemon started.
     pub started: Timestamp,
+    /// Known as soon as everything is bound, which is before anybody is answered.
+    pub listening: Arc<OnceLock<Listening>>,
     /// Figures of the store.
     pub store: StoreFigures,
 }

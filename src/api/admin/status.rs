@@ -10,7 +10,7 @@ use axum::extract::State;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::Context;
+use super::{Context, Listening};
 use crate::api::dialect::{Reply, ok};
 use crate::api::front::{Call, Core};
 use crate::clock::Timestamp;
@@ -30,6 +30,8 @@ struct Status {
     pid: u32,
     started_at: String,
     uptime_s: u64,
+    #[serde(flatten)]
+    listening: Listening,
     accepting: bool,
     /// False while the relay starts or stops; its figures are then missing.
     relay_running: bool,
@@ -77,6 +79,7 @@ pub(super) async fn status(State(context): State<Arc<Context>>, call: Call<Bytes
         pid: std::process::id(),
         started_at: context.started.to_string(),
         uptime_s: now.since(context.started).0 / 1000,
+        listening: context.listening.get().cloned().unwrap_or_default(),
         accepting: call.core.accepting.get(),
         relay_running,
         endpoints,

@@ -25,6 +25,7 @@ use crate::auth::caller::Caller;
 use crate::domain::idempotency::{self, Answered, Claim};
 use crate::domain::secret::Context;
 use crate::error::{Error, Kind, Result};
+use crate::id::{MessageId, listed};
 use crate::limit::{Decision, Figures};
 use crate::store::Tx;
 
@@ -306,8 +307,8 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
     {
         let (body, account) = (&body, [self.caller.account]);
         let commit = self.core.db.transact(&account, |tx| self.once(tx, body));
-        let answer = self.in_time(commit).await?;
-        self.log_commit();
+        let (answer, appended) = self.in_time(commit).await?;
+        self.log_commit(&appended);
         Ok(answer)
     }
 
@@ -320,12 +321,13 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
         let (body, account) = (&body, [self.caller.account]);
         let db = &self.core.db;
         let commit = db.transact_essential(&account, |tx| self.once(tx, body));
-        let answer = self.in_time(commit).await?;
-        self.log_commit();
+        let (answer, appended) = self.in_time(commit).await?;
+        self.log_commit(&appended);
         Ok(answer)
     }
 
-    async fn once<F, U>(&self, tx: Tx, body: &F) -> Result<Answer>
+    /// One run of a transaction: its answer and the messages that it appended.
+    async fn once<F, U>(&self, tx: Tx, body: &F) -> Result<(Answer, Vec<MessageId>)>
     where
         F: Fn(Tx) -> U + Send + Sync,
         U: Future<Output = Result<Answer>> + Send,
@@ -333,7 +335,7 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
         if let Some(claim) = &self.claim
             && let Some(found) = idempotency::recall(&tx, claim).await?
         {
-            return self.replayed(claim, &found);
+            return Ok((self.replayed(claim, &found)?, Vec::new()));
         }
         let answer = body(tx.clone()).await?;
         if let Some(claim) = &self.claim
@@ -343,7 +345,7 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
             let sealed = self.core.callers.secrets().seal(context(claim), text)?;
             idempotency::remember(&tx, claim, answer.status.as_u16(), sealed).await?;
         }
-        Ok(answer)
+        Ok((answer, tx.appended()))
     }
 
     /// The answer to an earlier request with the same `Idempotency-Key`, if there was one.
@@ -379,13 +381,15 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
             .with(REPLAYED, HeaderValue::from_static("true")))
     }
 
-    fn log_commit(&self) {
+    fn log_commit(&self, appended: &[MessageId]) {
         tracing::info!(
             request = %self.head.id,
             account = %self.caller.account,
             by = %self.caller.subject,
             surface = self.surface,
             path = %super::path::spell(&self.head.segments),
+            messages = appended.len(),
+            ids = %listed(appended),
             "committed"
         );
     }

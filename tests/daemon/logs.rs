@@ -1,0 +1,271 @@
+//! What the log says about a message's life, and what it never says.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::stub::{Act, Stub};
+use crate::world::{World, eventually};
+
+const PASSWORD: &str = "PasswordMarker7531";
+const COMM_KEY: &str = "CommKeyMarker8642";
+const API_KEY: &str = "ApiKeyMarker0123456789abcdefghijklmnop";
+const HEADER: &str = "HeaderValueMarker97531";
+const DATA: &str = "PayloadMarker86420";
+const ANSWER: &str = "AnswerMarker11223";
+const GUESS: &str = "GuessedMarker33445";
+
+/// A relay at the finest log level with every secret a marker, and everything that could tell
+/// them done: good calls, bad calls, and consumers that send them back.
+fn eventful() -> (World, Vec<String>) {
+    let mut world = World::new();
+    world.set("LOG__LEVEL", "trace");
+    world.start();
+    let words = [
+        "account",
+        "add",
+        "shop",
+        "--login",
+        "apiuser",
+        "--password",
+        PASSWORD,
+    ];
+    let more = ["--comm-key", COMM_KEY, "--api-key", API_KEY];
+    let made = world.ask(&[&words[..], &more].concat());
+    let mut account = world.account("other");
+    account.id = made["account"].as_str().unwrap().to_owned();
+    let (login, key) = (account.login.clone(), account.key.clone());
+    account.login = "apiuser".into();
+    account.password = PASSWORD.into();
+    account.key = API_KEY.into();
+
+    let echo = Stub::start(&account, |request| {
+        let body = format!("{{\"status\":\"{ANSWER}\",\"was\":{}}}", request.body);
+        Act::text(if request.texts().len() > 1 { 500 } else { 200 }, "", &body)
+    });
+    let fine = Stub::start(&account, |_| Act::ok());
+    let liar = Stub::raw(|_| {
+        Act::json(
+            200,
+            &json!({"ai_login_id": "apiuser", "ai_login_password": GUESS}),
+        )
+    });
+    let dead = Stub::start(&account, |_| Act::Close);
+    let headers = json!({"X-Token": HEADER});
+    let mut secrets = Vec::new();
+    let mut endpoints = Vec::new();
+    for stub in [&fine, &echo, &liar, &dead] {
+        let body = json!({"url": stub.url(), "headers": headers});
+        let made = world.call(&account, "POST", "endpoints", &body);
+        secrets.push(made.json["signing_secret"].as_str().unwrap().to_owned());
+        endpoints.push(made.json["endpoint"].as_str().unwrap().to_owned());
+    }
+    let message = json!({"type": "generic", "data": DATA});
+    let object = json!({"type": "generic", "data": {DATA: DATA}});
+    let sent = world.send(&account, &json!([message, object]));
+    world.until(&account, &sent[1], &endpoints[0], "delivered");
+
+    let bearer = format!("Authorization: Bearer {API_KEY}\r\n");
+    let bad = |method: &str, path: &str, headers: &str, body: &str| {
+        let answer = world.http(method, path, headers, body).unwrap();
+        assert!(answer.status >= 400, "{path}: {}", answer.text);
+    };
+    bad(
+        "POST",
+        "/relay/v1/messages",
+        &bearer,
+        &format!("{{\"type\":\"generic\",\"data\":\"{DATA}"),
+    );
+    bad(
+        "POST",
+        "/relay/v1/messages",
+        &bearer,
+        &format!("{{\"type\":\"{DATA} {DATA}\",\"data\":{{}}}}"),
+    );
+    bad(
+        "POST",
+        "/relay/v1/messages",
+        &bearer,
+        &format!("{{\"{DATA}\":1,\"type\":\"generic\",\"data\":{{}}}}"),
+    );
+    bad(
+        "GET",
+        &format!("/relay/v1/endpoints?apiKey={GUESS}&x={DATA}"),
+        &bearer.replace("ApiKey", "NoKey"),
+        "",
+    );
+    let url = format!("{{\"url\":\"https://u:{PASSWORD}@hooks.example/\"}}");
+    bad("POST", "/relay/v1/endpoints", &bearer, &url);
+    let header = format!(
+        "{{\"url\":\"{}\",\"headers\":{{\"X-A\":\"{HEADER}\\n\"}}}}",
+        fine.url()
+    );
+    bad("POST", "/relay/v1/endpoints", &bearer, &header);
+    for password in [GUESS, PASSWORD] {
+        let ping = [
+            ("ai_command", "ping"),
+            ("ai_login_id", "apiuser"),
+            ("ai_login_password", password),
+        ];
+        world.service(&ping);
+    }
+    world.service(&[("ai_command", "ping"), ("ai_sitecom_token", GUESS)]);
+    world.ask(&["send", "generic", DATA, "-a", "shop"]);
+    for class in ["credentials", "reset"] {
+        let endpoint = &endpoints[if class == "reset" { 3 } else { 2 }];
+        world.attempt(&account, endpoint, class);
+    }
+    world.attempt(&account, &endpoints[1], "5xx");
+    world.attempt(&account, &endpoints[1], "2xx-status-not-ok");
+    eventually("an endpoint is suspended", || {
+        let told = world
+            .lines()
+            .into_iter()
+            .any(|line| line["message"] == "endpoint health");
+        told.then_some(())
+    });
+    secrets.extend([PASSWORD, COMM_KEY, API_KEY, HEADER].map(str::to_owned));
+    secrets.extend([login, key].into_iter().skip(1));
+    (world, secrets)
+}
+
+#[test]
+fn secrets_and_payloads_are_logged_at_no_level() {
+    let (mut world, secrets) = eventful();
+    world.stop();
+    let log = world.log();
+    assert!(log.lines().count() > 30);
+    let payloads = [DATA, ANSWER, GUESS].map(str::to_owned);
+    for marker in secrets.iter().chain(&payloads) {
+        let line = log.lines().find(|line| line.contains(marker.as_str()));
+        assert_eq!(line, None, "{marker} was logged");
+        let bare = marker.strip_prefix("whsec_").unwrap_or(marker);
+        assert!(!log.contains(bare), "{bare} was logged");
+    }
+    // Nor does the data directory show a secret.
+    for secret in &secrets {
+        let bare = secret.strip_prefix("whsec_").unwrap_or(secret);
+        no_file_shows(&world.folder.path().join("data"), bare.as_bytes());
+    }
+}
+
+fn no_file_shows(folder: &Path, secret: &[u8]) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            no_file_shows(&path, secret);
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            let shown = bytes.windows(secret.len()).any(|window| window == secret);
+            assert!(!shown, "{} shows a secret", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_line_of_a_messages_life_says_whose_and_which() {
+    let mut world = World::started();
+    let account = world.account("shop");
+    let stub = Stub::start(&account, |request| {
+        if request.texts() == ["poison"] {
+            Act::refuse()
+        } else {
+            Act::ok()
+        }
+    });
+    let settings = json!({"schedule": {"max_attempts": 2}});
+    let endpoint = world.endpoint(&account, &stub.url(), &settings);
+    let sent = world.send(&account, &json!([{"type": "generic", "data": "fine"}]));
+    world.until(&account, &sent[0], &endpoint, "delivered");
+    let dead = world.send(&account, &json!({"type": "generic", "data": "poison"}));
+    world.until(&account, &dead[0], &endpoint, "dead");
+    world.stop();
+    let lines = world.lines();
+    let told = |message: &str, wanted: &dyn Fn(&Value) -> bool| {
+        let found = lines
+            .iter()
+            .find(|line| line["message"] == message && wanted(line));
+        found
+            .unwrap_or_else(|| panic!("no such line {message}"))
+            .clone()
+    };
+    let accepted = told("committed", &|line| line["ids"] == sent[0].as_str());
+    assert_eq!(
+        (&accepted["account"], &accepted["messages"]),
+        (&json!(account.id), &json!(1))
+    );
+    assert!(accepted["request"].as_str().unwrap().starts_with("req_"));
+    let request = told("request", &|line| line["request"] == accepted["request"]);
+    assert_eq!(request["status"], 202);
+    assert!(request["took_us"].is_u64());
+
+    let batch = &stub.deliveries()[0].json["batch_id"];
+    for (id, class) in [(&sent[0], "ok"), (&dead[0], "2xx-status-not-ok")] {
+        let line = told("attempt", &|line| line["ids"] == id.as_str());
+        assert_eq!(
+            (&line["account"], &line["endpoint"]),
+            (&json!(account.id), &json!(endpoint))
+        );
+        assert_eq!(line["class"], class);
+        assert!(line["took_ms"].is_u64());
+        assert_eq!(line["batch"] == *batch, id == &sent[0]);
+    }
+    for state in ["Verifying", "Verified"] {
+        let line = told("endpoint state", &|line| {
+            line["authentication"]
+                .as_str()
+                .is_some_and(|told| told.contains(state))
+        });
+        assert_eq!(
+            (&line["account"], &line["endpoint"]),
+            (&json!(account.id), &json!(endpoint))
+        );
+    }
+    let line = told("messages are dead", &|_| true);
+    assert_eq!(
+        (&line["endpoint"], &line["count"]),
+        (&json!(endpoint), &json!(1))
+    );
+}
+
+#[test]
+fn suspension_and_recovery_are_told_once_each() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let world = World::started();
+    let account = world.account("shop");
+    let healthy = std::sync::Arc::new(AtomicBool::new(false));
+    let known = healthy.clone();
+    let stub = Stub::start(&account, move |_| {
+        if known.load(Ordering::SeqCst) {
+            Act::ok()
+        } else {
+            Act::Close
+        }
+    });
+    let endpoint = world.endpoint(&account, &stub.url(), &json!({}));
+    let id = world
+        .send(&account, &json!({"type": "generic", "data": "x"}))
+        .remove(0);
+    let told = || -> Vec<String> {
+        let lines = world
+            .lines()
+            .into_iter()
+            .filter(|line| line["message"] == "endpoint health");
+        lines
+            .map(|line| line["health"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    eventually("the suspension is told", || {
+        (!told().is_empty()).then_some(())
+    });
+    healthy.store(true, Ordering::SeqCst);
+    world.until(&account, &id, &endpoint, "delivered");
+    let told = eventually("the recovery is told", || {
+        Some(told()).filter(|told| told.len() > 1)
+    });
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told[0].starts_with("Suspended") && told[1].starts_with("Open"),
+        "{told:?}"
+    );
+}

@@ -1,0 +1,19 @@
+//! End to end: the real binary as a child process, driven by its command line and over HTTP, with
+//! real consumers on real sockets. What is proven here is the composition; each room's own rules
+//! are proven in its own tests.
+
+// Helper functions of these files are test code as well.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod answers;
+mod crash;
+mod handshake;
+mod logs;
+mod orders;
+mod requests;
+mod retries;
+mod scripts;
+mod stop;
+mod stub;
+mod urls;
+mod world;
