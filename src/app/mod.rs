@@ -213,27 +213,10 @@ impl Daemon {
         )
         .await
         .map_err(|error| StartError::Recover(error.to_string()))?;
-        let (over, relay_over) = watch::channel(false);
-        tokio::spawn(async move {
-            if let Err(error) = relay_task.await {
-                tracing::error!(%error, "the relay's loop has failed");
-            }
-            let _ = over.send(true);
-        });
-        let watched = store.clone();
-        let is_short = Box::new(move || {
-            let pressure = watched.pressure();
-            housekeeping::Shortage {
-                installation: pressure.installation,
-                accounts: pressure.accounts.into_iter().collect(),
-            }
-        });
-        tokio::spawn(housekeeping::run(
-            database.clone(),
-            relay.clone(),
-            relay_settings,
-            is_short,
-        ));
+        let relay_over = watched(relay_task);
+        let space = space_of(store.clone());
+        let rounds = housekeeping::run(database.clone(), relay.clone(), relay_settings, space);
+        tokio::spawn(rounds);
 
         let vault: Arc<dyn Secrets> =
             Arc::new(Vault::new(sealer, entropy, settings::validity(config)));
@@ -338,6 +321,30 @@ impl Daemon {
         let _ = std::fs::remove_file(&self.socket);
         tracing::info!("stopped");
     }
+}
+
+/// Says when the relay's loop has ended, for whatever reason.
+fn watched(relay_task: tokio::task::JoinHandle<()>) -> watch::Receiver<bool> {
+    let (over, relay_over) = watch::channel(false);
+    tokio::spawn(async move {
+        if let Err(error) = relay_task.await {
+            tracing::error!(%error, "the relay's loop has failed");
+        }
+        // Nobody listens any more when the daemon is gone.
+        let _ = over.send(true);
+    });
+    relay_over
+}
+
+/// Where the store has little space left.
+fn space_of(store: Arc<SledStore>) -> housekeeping::Space {
+    Box::new(move || {
+        let pressure = store.pressure();
+        housekeeping::Shortage {
+            installation: pressure.installation,
+            accounts: pressure.accounts.into_iter().collect(),
+        }
+    })
 }
 
 async fn open_store(config: &Config, clock: &Clock) -> Result<Arc<SledStore>, StartError> {

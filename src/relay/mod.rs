@@ -4,6 +4,9 @@
 //! |---|---|
 //! | `engine/` | every decision, pure |
 //! | `shell.rs` | the loop that owns the engine |
+//! | `actions.rs` | what the engine wants done |
+//! | `outcomes.rs` | what came back |
+//! | `follow.rs` | changed facts, new messages, orders |
 //! | `attempts.rs` | what runs beside the loop: requests and changes of facts |
 //! | `outbound.rs` | one request and its answer |
 //! | `handle.rs` | the relay as others see it |
@@ -15,12 +18,15 @@
 //!
 //! Does not know the surfaces that put messages into the log.
 
+mod actions;
 mod attempts;
 pub mod engine;
 pub mod facts;
+mod follow;
 pub mod handle;
 pub mod housekeeping;
 pub mod outbound;
+mod outcomes;
 pub mod persist;
 pub mod reader;
 pub mod records;

@@ -5,39 +5,34 @@
 //! and comes back as an [`Event`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::attempts::{Attempts, Duty, Under};
-use super::engine::{Action, AttemptId, Change, Engine, Input, Purpose, Token, schedule};
+use super::attempts::Attempts;
+use super::engine::{AttemptId, Engine, Input, Purpose, Token, schedule};
 use super::handle::{Handle, Pulse, Question};
 use super::outbound::{Destination, Outbound, Proof};
-use super::persist::{self, Lanes, Persist};
-use super::reader::{self, Found};
+use super::persist::{self, Lanes};
+use super::reader::Found;
 use super::tail::Audience;
-use super::{engine, facts, records, recover};
-use crate::attempt::{Class, Report};
+use super::{engine, recover};
+use crate::attempt::Report;
 use crate::clock::{Millis, Stopwatch, Timestamp};
-use crate::domain::endpoint::{self, Endpoint};
-use crate::domain::job::Job;
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::id::{AccountId, EndpointId, MessageId, Seq};
-use crate::live::Health;
-use crate::store::{Database, Durability, Message, Published, Receipt, Write, keys};
+use crate::store::{Database, Durability, Message, Receipt, Write};
 
 /// Events taken in one turn before time and feed are looked at again.
 const EVENTS_PER_TURN: usize = 256;
 /// One page of the tail reader.
-const TAIL_MESSAGES: usize = 1024;
-const TAIL_BYTES: usize = 1 << 20;
+pub(super) const TAIL_MESSAGES: usize = 1024;
+pub(super) const TAIL_BYTES: usize = 1 << 20;
 /// A step of the wall clock against the monotonic one that counts as a step.
 const CLOCK_STEP_MS: i64 = 60_000;
 /// What could not be read is read again after this pause.
-const READ_RETRY: Duration = Duration::from_millis(500);
+pub(super) const READ_RETRY: Duration = Duration::from_millis(500);
 
 /// What the operator sets.
 #[derive(Debug, Clone, Default)]
@@ -79,35 +74,35 @@ pub enum Event {
 pub(super) struct Shell {
     pub(super) database: Database,
     pub(super) outbound: Outbound,
-    settings: Settings,
-    engine: Engine,
-    audiences: BTreeMap<AccountId, Audience>,
+    pub(super) settings: Settings,
+    pub(super) engine: Engine,
+    pub(super) audiences: BTreeMap<AccountId, Audience>,
     /// Whose endpoint is which.
-    owners: HashMap<EndpointId, AccountId>,
+    pub(super) owners: HashMap<EndpointId, AccountId>,
     /// How far each log was read.
-    tails: HashMap<AccountId, Seq>,
+    pub(super) tails: HashMap<AccountId, Seq>,
     /// Logs that were not read to their end, with their end.
-    unread: BTreeMap<AccountId, Seq>,
+    pub(super) unread: BTreeMap<AccountId, Seq>,
     /// Content of batches that were just formed.
-    loaded: HashMap<AttemptId, Vec<Arc<Message>>>,
-    destinations: HashMap<EndpointId, Arc<Destination>>,
-    attempts: Attempts,
+    pub(super) loaded: HashMap<AttemptId, Vec<Arc<Message>>>,
+    pub(super) destinations: HashMap<EndpointId, Arc<Destination>>,
+    pub(super) attempts: Attempts,
     /// Endpoints whose suspension the log was told.
-    suspended: BTreeSet<EndpointId>,
-    lanes: Lanes,
+    pub(super) suspended: BTreeSet<EndpointId>,
+    pub(super) lanes: Lanes,
     /// Endpoints whose records could not be read again when they changed, and when that was
     /// tried last.
-    stale: BTreeSet<(AccountId, EndpointId)>,
-    stale_since: Stopwatch,
+    pub(super) stale: BTreeSet<(AccountId, EndpointId)>,
+    pub(super) stale_since: Stopwatch,
     /// Logs that could not be read, and since when: they rest for a while.
-    unreadable: HashMap<AccountId, Stopwatch>,
+    pub(super) unreadable: HashMap<AccountId, Stopwatch>,
     /// Endpoints with acknowledgements that were not taken in yet.
-    orders: BTreeSet<(AccountId, EndpointId)>,
-    receipts: mpsc::UnboundedSender<(EndpointId, Token, Receipt)>,
+    pub(super) orders: BTreeSet<(AccountId, EndpointId)>,
+    pub(super) receipts: mpsc::UnboundedSender<(EndpointId, Token, Receipt)>,
     pub(super) events: mpsc::UnboundedSender<Event>,
-    draining: bool,
+    pub(super) draining: bool,
     /// The wall clock and a stopwatch, as of the last look for clock steps.
-    looked: (Timestamp, Stopwatch),
+    pub(super) looked: (Timestamp, Stopwatch),
 }
 
 /// Reads what is stored, then runs the relay until it is drained.
@@ -179,7 +174,7 @@ impl Shell {
                 .extend(audience.records().map(|record| (record.id, *account)));
         }
         for input in recovered.inputs {
-            self.give(input).await;
+            self.give(input);
         }
         let orders = recovered.orders.iter();
         self.orders = orders.map(|record| (record.account, record.id)).collect();
@@ -231,7 +226,7 @@ impl Shell {
                 () = tokio::time::sleep(pause) => {}
             }
             pulse.advance();
-            self.look_at_clock().await;
+            self.look_at_clock();
             for event in batch.drain(..) {
                 self.happen(event).await;
             }
@@ -244,12 +239,12 @@ impl Shell {
                 .next_wakeup()
                 .is_some_and(|due| due <= self.now())
             {
-                self.give(Input::Tick).await;
+                self.give(Input::Tick);
             }
         }
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.database.clock().now()
     }
 
@@ -266,7 +261,7 @@ impl Shell {
     }
 
     /// A wall clock that was stepped moves every wait along, so that nothing storms or stalls.
-    async fn look_at_clock(&mut self) {
+    fn look_at_clock(&mut self) {
         let now = self.now();
         let (before, watch) = self.looked;
         let passed = i64::try_from(watch.elapsed().as_millis()).unwrap_or(i64::MAX);
@@ -275,7 +270,7 @@ impl Shell {
         let by = wall.saturating_sub(passed);
         if by.abs() > CLOCK_STEP_MS {
             tracing::warn!(by_ms = by, "the wall clock was stepped; waits move along");
-            self.give(Input::ClockStepped(by)).await;
+            self.give(Input::ClockStepped(by));
         }
     }
 
@@ -285,9 +280,9 @@ impl Shell {
                 if let Input::NotSent { attempt } = &input {
                     self.attempts.forget(*attempt);
                 }
-                self.give(input).await;
+                self.give(input);
             }
-            Event::Read(attempt, purpose, found) => self.read_ended(attempt, purpose, found).await,
+            Event::Read(attempt, purpose, found) => self.read_ended(attempt, purpose, found),
             Event::Attempted(attempt, report, ids) => self.attempted(attempt, report, &ids).await,
             Event::Proved(attempt, endpoint, proof) => {
                 self.reload(endpoint).await;
@@ -296,11 +291,11 @@ impl Shell {
             Event::NotProved(attempt, endpoint) => {
                 self.attempts.forget(attempt);
                 self.reload(endpoint).await;
-                self.give(Input::NotSent { attempt }).await;
+                self.give(Input::NotSent { attempt });
             }
             Event::FactsSettled(endpoint) => {
                 self.reload(endpoint).await;
-                self.give(Input::FactsSettled(endpoint)).await;
+                self.give(Input::FactsSettled(endpoint));
             }
             Event::Unblock(endpoint) => {
                 while let Some(persist) = self.lanes.next(endpoint) {
@@ -313,7 +308,7 @@ impl Shell {
             Event::Asked(question) => self.answer(question),
             Event::Drain => {
                 self.draining = true;
-                self.give(Input::Drain).await;
+                self.give(Input::Drain);
             }
         }
     }
@@ -338,12 +333,12 @@ impl Shell {
     }
 
     /// Gives the engine an input and carries out what it wants, and so on until it wants nothing.
-    async fn give(&mut self, input: Input) {
-        self.give_with(input, None).await;
+    pub(super) fn give(&mut self, input: Input) {
+        self.give_with(input, None);
     }
 
     /// As [`Self::give`]; `row` is stored with what the engine persists for that endpoint.
-    async fn give_with(&mut self, input: Input, row: Option<(EndpointId, Write)>) {
+    pub(super) fn give_with(&mut self, input: Input, row: Option<(EndpointId, Write)>) {
         let mut row = row;
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
@@ -365,531 +360,6 @@ impl Shell {
             let (account, writes) = (record.account, vec![write]);
             let commit = persist::of_endpoint(account, endpoint, writes, Durability::Relaxed);
             drop(self.database.store().submit(commit));
-        }
-    }
-
-    fn execute(
-        &mut self,
-        action: Action,
-        row: &mut Option<(EndpointId, Write)>,
-        inputs: &mut Vec<Input>,
-    ) {
-        match action {
-            Action::Persist {
-                account,
-                endpoint,
-                token,
-                durable,
-                changes,
-            } => {
-                let mine = row.take_if(|(owner, _)| *owner == endpoint);
-                let extra = mine.map(|(_, write)| write).into_iter().collect();
-                let persist = Persist {
-                    account,
-                    endpoint,
-                    token,
-                    durable,
-                    changes,
-                    extra,
-                };
-                if let Some(persist) = self.lanes.enter(persist) {
-                    // Where it has to wait, others wait behind it.
-                    let _ = self.submit(persist);
-                }
-            }
-            Action::PersistSeen { account, seq } => {
-                if let Ok(write) = records::seen_write(account, seq) {
-                    let commit = persist::commit(account, vec![write], Durability::Relaxed);
-                    drop(self.database.store().submit(commit));
-                }
-            }
-            Action::Read {
-                attempt,
-                endpoint,
-                from,
-                to,
-                purpose,
-                ..
-            } => match self.record(endpoint) {
-                Some(record) => {
-                    if let Some(input) = self.read(attempt, record, from, to, purpose) {
-                        inputs.push(input);
-                    }
-                }
-                None => inputs.push(Input::NotSent { attempt }),
-            },
-            Action::Post {
-                attempt,
-                endpoint,
-                batch,
-                number,
-                ranges,
-                ..
-            } => {
-                let Some(destination) = self.destination(endpoint) else {
-                    inputs.push(Input::NotSent { attempt });
-                    return;
-                };
-                let messages = ranges.count();
-                self.attempts
-                    .begin(attempt, Under::delivery(endpoint, batch, number, messages));
-                let loaded = self.loaded.remove(&attempt);
-                let post = super::attempts::Delivery {
-                    destination,
-                    batch,
-                    ranges,
-                    loaded,
-                };
-                super::attempts::deliver(self, attempt, post);
-            }
-            Action::Wakeup {
-                attempt,
-                endpoint,
-                batch,
-                pending,
-                ..
-            } => {
-                let Some(destination) = self.destination(endpoint) else {
-                    inputs.push(Input::NotSent { attempt });
-                    return;
-                };
-                self.attempts
-                    .begin(attempt, Under::wake_up(endpoint, batch));
-                super::attempts::wake_up(self, attempt, destination, batch, pending);
-            }
-            Action::Authenticate {
-                attempt,
-                account,
-                endpoint,
-                generation,
-            } => {
-                self.attempts.begin(attempt, Under::authenticate(endpoint));
-                super::attempts::authenticate(self, attempt, account, endpoint, generation);
-            }
-            Action::LoseVerification {
-                account,
-                endpoint,
-                generation,
-            } => {
-                super::attempts::lose_verification(self, account, endpoint, generation);
-            }
-            Action::Disable {
-                account,
-                endpoint,
-                reason,
-                held,
-            } => {
-                super::attempts::disable(self, account, endpoint, reason, held);
-            }
-        }
-    }
-
-    fn record(&self, endpoint: EndpointId) -> Option<Arc<Endpoint>> {
-        let account = self.owners.get(&endpoint)?;
-        self.audiences.get(account)?.record(endpoint).cloned()
-    }
-
-    fn destination(&mut self, endpoint: EndpointId) -> Option<Arc<Destination>> {
-        if let Some(known) = self.destinations.get(&endpoint) {
-            return Some(known.clone());
-        }
-        let record = self.record(endpoint)?;
-        let destination = Arc::new(self.outbound.destination(record).ok()?);
-        self.destinations.insert(endpoint, destination.clone());
-        Some(destination)
-    }
-
-    /// Hands a persist to the store; one that announces dead messages takes its account's turn
-    /// first, and those behind it wait. False when it waits itself.
-    fn submit(&mut self, persist: Persist) -> bool {
-        log_changes(&persist);
-        let told = persist.deaths().next().is_some()
-            && self
-                .audiences
-                .get(&persist.account)
-                .is_some_and(|audience| {
-                    persist::wants_dead_notices(audience.records(), persist.endpoint)
-                });
-        let record = if told {
-            self.record(persist.endpoint)
-        } else {
-            None
-        };
-        if let Some(record) = record {
-            self.lanes.block(persist.endpoint);
-            let database = self.database.clone();
-            let retention = self.settings.dead_retention;
-            let (endpoint, token) = (persist.endpoint, persist.token);
-            let ended = move |input| vec![Event::Input(input), Event::Unblock(endpoint)];
-            let duty = Duty::new(&self.events, ended(Input::NotStored(endpoint, token)));
-            tokio::spawn(async move {
-                let notices = persist::dead_notices(&database, &record, &persist).await;
-                let stored = persist
-                    .submit_with_notices(&database, retention, &record, &notices)
-                    .await;
-                duty.done(ended(match stored {
-                    Ok(()) => Input::Stored(endpoint, token),
-                    Err(_) => Input::NotStored(endpoint, token),
-                }));
-            });
-            return false;
-        }
-        match persist.submit(&self.database, self.settings.dead_retention) {
-            Ok(receipt) => {
-                let _ = self
-                    .receipts
-                    .send((persist.endpoint, persist.token, receipt));
-            }
-            Err(_) => {
-                let input = Input::NotStored(persist.endpoint, persist.token);
-                let _ = self.events.send(Event::Input(input));
-            }
-        }
-        true
-    }
-
-    /// Reads for the engine: at once if the messages are at hand, else beside the loop.
-    fn read(
-        &mut self,
-        attempt: AttemptId,
-        record: Arc<Endpoint>,
-        from: Seq,
-        to: Seq,
-        purpose: Purpose,
-    ) -> Option<Input> {
-        let store = self.database.store().clone();
-        let mut reading =
-            Box::pin(async move { reader::read(&*store, &record, from, to, purpose).await });
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match reading.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(Ok(found)) => Some(self.found(attempt, purpose, found)),
-            std::task::Poll::Ready(Err(_)) => Some(Input::NotSent { attempt }),
-            std::task::Poll::Pending => {
-                let duty = Duty::new(&self.events, vec![Event::Input(Input::NotSent { attempt })]);
-                tokio::spawn(async move {
-                    match reading.await {
-                        Ok(found) => duty.done(vec![Event::Read(attempt, purpose, found)]),
-                        Err(error) => tracing::warn!(%error, "the log cannot be read now"),
-                    }
-                });
-                None
-            }
-        }
-    }
-
-    fn found(&mut self, attempt: AttemptId, purpose: Purpose, found: Found) -> Input {
-        let through = found.through;
-        match purpose {
-            Purpose::Expire { .. } => {
-                let (count, next) = (found.count, found.stopped_at);
-                Input::Expired {
-                    attempt,
-                    count,
-                    through,
-                    next,
-                }
-            }
-            Purpose::Advance => Input::Read {
-                attempt,
-                entries: found.entries(),
-                through,
-            },
-            Purpose::Batch { .. } => {
-                let entries = found.entries();
-                self.loaded.insert(attempt, found.messages);
-                Input::Read {
-                    attempt,
-                    entries,
-                    through,
-                }
-            }
-        }
-    }
-
-    async fn read_ended(&mut self, attempt: AttemptId, purpose: Purpose, found: Found) {
-        let input = self.found(attempt, purpose, found);
-        self.give(input).await;
-    }
-
-    async fn attempted(&mut self, attempt: AttemptId, report: Report, ids: &[MessageId]) {
-        let row = self.log_attempt(attempt, &report, ids).await;
-        let endpoint = row.as_ref().map(|(endpoint, _)| *endpoint);
-        let Report { outcome, class, .. } = report;
-        self.give_with(
-            Input::Done {
-                attempt,
-                outcome,
-                class,
-            },
-            row,
-        )
-        .await;
-        self.log_health(endpoint, class);
-    }
-
-    async fn proved(&mut self, attempt: AttemptId, proof: Proof) {
-        let row = self.log_attempt(attempt, &proof.report, &[]).await;
-        let endpoint = row.as_ref().map(|(endpoint, _)| *endpoint);
-        let accepted = !matches!(
-            proof.result,
-            crate::domain::authentication::AuthResult::Failed { .. }
-        );
-        let Report { outcome, class, .. } = proof.report;
-        self.give_with(
-            Input::Authenticated {
-                attempt,
-                outcome,
-                class,
-                accepted,
-            },
-            row,
-        )
-        .await;
-        self.log_health(endpoint, class);
-    }
-
-    /// One line when an endpoint becomes suspended, and one when it is open again. A success at
-    /// an endpoint that was open leaves nothing to look at.
-    fn log_health(&mut self, endpoint: Option<EndpointId>, class: Class) {
-        let Some(endpoint) = endpoint else { return };
-        let was_open = !self.suspended.contains(&endpoint);
-        if was_open && class == Class::Ok {
-            return;
-        }
-        let Some(now) = self.engine.endpoint_now(self.now(), endpoint) else {
-            self.suspended.remove(&endpoint);
-            return;
-        };
-        let is_open = matches!(now.health, Health::Open { .. });
-        if is_open == was_open {
-            return;
-        }
-        if is_open {
-            self.suspended.remove(&endpoint);
-        } else {
-            self.suspended.insert(endpoint);
-        }
-        tracing::info!(
-            account = %now.account,
-            %endpoint,
-            health = ?now.health,
-            pending = now.pending,
-            %class,
-            "endpoint health"
-        );
-    }
-
-    async fn log_attempt(
-        &mut self,
-        attempt: AttemptId,
-        report: &Report,
-        ids: &[MessageId],
-    ) -> Option<(EndpointId, Write)> {
-        let under = self.attempts.end(attempt)?;
-        let record = self.record(under.endpoint)?;
-        let row = under.row(self.now(), report);
-        super::attempts::log(&record, &under, report, ids);
-        let slot = self.attempts.next_slot(&self.database, &record).await;
-        let value = serde_json::to_vec(&row).ok().map(Bytes::from)?;
-        let key = keys::attempt(record.account, record.id, slot);
-        Some((record.id, Write::Put(key, value)))
-    }
-
-    /// Reads the record of a known endpoint again and tells the engine. That it is gone is
-    /// believed only when the feed says so: what was read here may not be durable yet.
-    async fn reload(&mut self, id: EndpointId) {
-        if let Some(record) = self.record(id) {
-            self.reload_of(record.account, id, false).await;
-        }
-    }
-
-    async fn reload_of(&mut self, account: AccountId, id: EndpointId, followed: bool) {
-        let record = endpoint::load(&self.database.view(), account, id).await;
-        let followed = self.stale.remove(&(account, id)) || followed;
-        match record {
-            Ok(record) => {
-                self.destinations.remove(&id);
-                let spec = facts::spec(&record, &self.settings.retry);
-                let audience = self.audiences.entry(account).or_default();
-                log_facts(audience.record(id), &record);
-                audience.put(Arc::new(record), Seq(0));
-                self.owners.insert(id, account);
-                self.give(Input::Endpoint(Box::new(spec))).await;
-            }
-            Err(error) if error.kind == Kind::NotFound && followed => {
-                self.destinations.remove(&id);
-                if let Some(audience) = self.audiences.get_mut(&account) {
-                    audience.remove(id);
-                }
-                self.owners.remove(&id);
-                self.orders.remove(&(account, id));
-                self.attempts.removed(id);
-                self.suspended.remove(&id);
-                self.give(Input::Removed(id)).await;
-            }
-            // Until it can be read its log is not read on: messages must meet the facts that
-            // were committed before them.
-            Err(error) if error.kind == Kind::Unavailable => {
-                self.stale.insert((account, id));
-            }
-            // Gone, which the feed will say, or damaged: the log says so, and the endpoint stays
-            // as it was.
-            Err(_) => {}
-        }
-    }
-
-    /// Reads again what could not be read, once it has rested.
-    async fn retry_reads(&mut self) {
-        self.unreadable
-            .retain(|_, since| since.elapsed() < READ_RETRY);
-        if self.stale.is_empty() || self.stale_since.elapsed() < READ_RETRY {
-            return;
-        }
-        self.stale_since = Stopwatch::start();
-        for (account, endpoint) in self.stale.clone() {
-            self.reload_of(account, endpoint, true).await;
-        }
-    }
-
-    /// Takes in what became durable: facts first, because the messages behind them need them.
-    async fn follow(&mut self, news: Published) {
-        for key in news.changed {
-            let Some((account, id)) = keys::watched_endpoint(&key) else {
-                continue;
-            };
-            if key.as_str().starts_with("endpoint/") {
-                self.reload_of(account, id, true).await;
-            } else if key.as_str().starts_with("order/") {
-                self.orders.insert((account, id));
-            } else if self.record(id).is_some() {
-                let job: Result<Option<Job>> = self.database.view().read(&key).await;
-                if let Ok(Some(job)) = job {
-                    self.give(Input::Job(id, records::job_state(&job))).await;
-                }
-            }
-        }
-        for (account, through) in news.logs {
-            let unread = self.unread.entry(account).or_default();
-            *unread = (*unread).max(through);
-        }
-    }
-
-    /// Hands over what consumers acknowledged, once every message it may speak of was counted.
-    async fn take_orders(&mut self) {
-        for (account, id) in self.orders.clone() {
-            let counted = !self.unread.contains_key(&account);
-            let Some(record) = self.record(id).filter(|_| counted) else {
-                continue;
-            };
-            match recover::acknowledgements(&self.database, &record).await {
-                Ok(inputs) => {
-                    self.orders.remove(&(account, id));
-                    for input in inputs {
-                        self.give(input).await;
-                    }
-                }
-                // Together with its log, which is not readable either.
-                Err(_) => drop(self.unreadable.insert(account, Stopwatch::start())),
-            }
-        }
-    }
-
-    /// Logs that grew and can be read on now.
-    fn readable(&self) -> Vec<(AccountId, Seq)> {
-        let unread = self.unread.iter();
-        let ready = unread.filter(|(account, _)| {
-            !self.unreadable.contains_key(account)
-                && !self.stale.iter().any(|(stale, _)| stale == *account)
-        });
-        ready
-            .map(|(account, through)| (*account, *through))
-            .collect()
-    }
-
-    /// Reads one page of every log that grew.
-    async fn read_tails(&mut self) {
-        for (account, through) in self.readable() {
-            let listening = self
-                .audiences
-                .get(&account)
-                .is_some_and(|found| !found.is_empty());
-            if !listening {
-                // Nobody listens: there is nothing to count.
-                self.arrived(account, through, &[]).await;
-                continue;
-            }
-            let next = self.tails.get(&account).copied().unwrap_or_default().next();
-            let store = self.database.store().clone();
-            let page = store
-                .read_log(account, next, TAIL_MESSAGES, TAIL_BYTES)
-                .await;
-            let page = match page {
-                Ok(page) => page,
-                Err(error) => {
-                    tracing::warn!(%account, %error, "the end of a log cannot be read now");
-                    self.unreadable.insert(account, Stopwatch::start());
-                    continue;
-                }
-            };
-            let messages: Vec<Arc<Message>> = page
-                .messages
-                .into_iter()
-                .filter(|message| message.seq() <= through)
-                .collect();
-            let end = messages.last().map_or(through, |message| message.seq());
-            self.arrived(account, end, &messages).await;
-        }
-    }
-
-    async fn arrived(&mut self, account: AccountId, through: Seq, messages: &[Arc<Message>]) {
-        self.tails.insert(account, through);
-        if self.unread.get(&account).is_some_and(|end| *end <= through) {
-            self.unread.remove(&account);
-        }
-        let arrivals = self
-            .audiences
-            .get(&account)
-            .map(|audience| audience.arrivals(messages));
-        let arrivals = arrivals.unwrap_or_default();
-        self.give(Input::Arrived {
-            account,
-            through,
-            arrivals,
-        })
-        .await;
-    }
-}
-
-/// One line for each endpoint whose state changed.
-fn log_facts(before: Option<&Arc<Endpoint>>, after: &Endpoint) {
-    let changed = before.is_none_or(|before| {
-        before.order != after.order || before.authentication.state != after.authentication.state
-    });
-    if changed {
-        tracing::info!(
-            account = %after.account,
-            endpoint = %after.id,
-            order = ?after.order,
-            authentication = ?after.authentication.state,
-            "endpoint state"
-        );
-    }
-}
-
-/// One line for each batch that died.
-fn log_changes(persist: &Persist) {
-    for change in &persist.changes {
-        if let Change::PutDead(state) = change {
-            tracing::warn!(
-                account = %persist.account,
-                endpoint = %persist.endpoint,
-                first = %state.first,
-                last = %state.last,
-                count = state.count,
-                reason = ?state.reason,
-                attempts = state.attempts,
-                "messages are dead"
-            );
         }
     }
 }

@@ -1,7 +1,6 @@
 //! A daemon as operators and callers meet it: the real binary in a folder of its own, its command
 //! line, its sockets, its log.
 
-
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
