@@ -111,10 +111,11 @@ impl Ledger {
             .collect();
         for state in &put {
             let key = (endpoint, state.id);
-            self.due
-                .insert(key, i128::from(state.due.0) - i128::from(offset));
+            let due = i128::from(state.due.0) - i128::from(offset);
+            // What only lost a message to an acknowledgement did not fail again.
+            let failed = self.due.insert(key, due) != Some(due);
             self.contents.insert(key, state.ranges.iter().collect());
-            if durable && (state.failures > 0 || state.refusals > 0) {
+            if durable && failed && (state.failures > 0 || state.refusals > 0) {
                 self.unsettled.insert(key, token);
             }
         }

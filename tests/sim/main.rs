@@ -5,6 +5,7 @@
 //! `SIM_SEED=n` runs one with its trace. Seeds that ever failed stand in `seeds.txt` and run
 //! first. A failing seed prints the broken invariant and the end of its trace.
 
+mod audit;
 mod consumer;
 mod ledger;
 mod world;
@@ -52,7 +53,7 @@ fn nothing_is_lost_whatever_happens() {
     }
     println!(
         "{} seeds, {} simulated hours, {} messages, {} attempts, {} crashes, {} failed commits, \
-         {} dead, {} splits",
+         {} dead, {} splits, {} trimmed",
         seeds.len(),
         Duration::from_millis(total.simulated_ms).as_secs() / 3600,
         total.messages,
@@ -61,6 +62,7 @@ fn nothing_is_lost_whatever_happens() {
         total.failed_commits,
         total.dead,
         total.splits,
+        total.trimmed,
     );
     if seeds.len() > 100 {
         // A world in which nothing goes wrong proves nothing.
@@ -72,6 +74,7 @@ fn nothing_is_lost_whatever_happens() {
             total.dead > 100 && total.splits > 100,
             "nothing dies or is split"
         );
+        assert!(total.trimmed > 100, "nothing is trimmed");
     }
 }
 

@@ -1,10 +1,12 @@
 //! The simulated world: one agenda of events around the real engine.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
@@ -12,15 +14,16 @@ use bytes::Bytes;
 use hookrelay::attempt::{Class, Outcome};
 use hookrelay::clock::{Clock, Entropy, Millis, Timestamp};
 use hookrelay::domain::authentication::{self, AuthResult};
-use hookrelay::domain::dead_letter::DeadRange;
+use hookrelay::domain::dead_letter::{self, DeadRange};
 use hookrelay::domain::endpoint::{
     self, AuthState, Authentication, DisabledReason, Endpoint, FilterVersion, Ordering, Protocol,
     ScheduleOverride,
 };
 use hookrelay::domain::event::{AuthFailure, Method};
-use hookrelay::domain::job::{Job, JobKind};
+use hookrelay::domain::job::Job;
+use hookrelay::domain::registration::{self, NewEndpoint};
 use hookrelay::domain::secret::Sealed;
-use hookrelay::error::Error;
+use hookrelay::error::{Error, Kind};
 use hookrelay::id::{AccountId, EndpointId, JobId, MessageId, Seq};
 use hookrelay::relay::engine::schedule;
 use hookrelay::relay::engine::{
@@ -29,19 +32,22 @@ use hookrelay::relay::engine::{
 };
 use hookrelay::relay::persist::{self, Lanes, Persist};
 use hookrelay::relay::tail::Audience;
-use hookrelay::relay::{facts, reader, records, recover};
+use hookrelay::relay::{facts, housekeeping, reader, records, recover};
 use hookrelay::store::memory::MemoryStore;
 use hookrelay::store::{CommitError, Database, Durability, Message, Receipt, Store, Targets, keys};
 
+use crate::audit::{History, audit};
 use crate::consumer::Consumer;
 use crate::ledger::Ledger;
 
 const START: u64 = 1_768_473_000_000;
 /// Faults happen for so long; then everything heals and must come to rest.
 const TROUBLE: u64 = 6 * 3_600_000;
+const DEAD_RETENTION: Millis = Millis::days(14);
 /// By then everything accepted is settled.
 const REST: u64 = 30 * 86_400_000;
 const MAX_STEPS: u64 = 400_000;
+const LOGIN: &str = "apiuser";
 const TYPES: [&str; 4] = ["new_lead", "new_order", "generic", "update_lead"];
 
 /// A bug planted between the engine and its world.
@@ -65,12 +71,16 @@ pub enum Bug {
     TearPersist,
     /// A failed persist is reported as stored.
     HideFailure,
-    /// The engine's changes overtake one another.
+    /// One persist of an endpoint overtakes the one before it.
     Reorder,
+    /// Persists are stored whether or not their endpoint still is.
+    OutliveEndpoint,
+    /// Logs are trimmed whoever still needs them.
+    TrimTooMuch,
 }
 
 impl Bug {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::DropPersist,
         Self::AnswerEarly,
         Self::SeenTooEarly,
@@ -81,6 +91,8 @@ impl Bug {
         Self::TearPersist,
         Self::HideFailure,
         Self::Reorder,
+        Self::OutliveEndpoint,
+        Self::TrimTooMuch,
     ];
 }
 
@@ -94,6 +106,7 @@ pub struct Summary {
     pub failed_commits: u64,
     pub dead: u64,
     pub splits: u64,
+    pub trimmed: u64,
     pub trace_hash: u64,
 }
 
@@ -106,6 +119,7 @@ impl Summary {
         self.failed_commits += other.failed_commits;
         self.dead += other.dead;
         self.splits += other.splits;
+        self.trimmed += other.trimmed;
     }
 }
 
@@ -122,17 +136,22 @@ enum Event {
     Proved(AttemptId, EndpointId, u32, AuthResult, Outcome, Class),
     Heal,
     Wake,
+    /// Whoever waits for this goes on.
+    Open(Rc<Cell<bool>>),
+    Trim(AccountId),
+    /// A persist that a planted bug held back.
+    LetGo(EndpointId),
 }
 
 /// What a transaction under way leads to.
 enum After {
     Accepted(AccountId, Vec<MessageId>),
-    Inputs(Vec<Input>),
     /// The facts of an endpoint changed; then these inputs.
     Facts(EndpointId, Vec<Input>),
     /// A proof begins, if it may.
     Prove(AttemptId, EndpointId, u32, bool),
-    Unblock(EndpointId),
+    /// A persist that took its account's turn was answered.
+    Persisted(EndpointId, Input),
     Nothing,
 }
 
@@ -146,6 +165,7 @@ struct Swarm {
     clock_steps: bool,
     operators: bool,
     slow_disk: bool,
+    trims: bool,
 }
 
 pub struct World {
@@ -170,6 +190,11 @@ pub struct World {
     receipts: VecDeque<(EndpointId, Token, Receipt)>,
     transactions: Vec<Transaction>,
     consumers: BTreeMap<EndpointId, Consumer>,
+    /// Whose endpoint is or was which.
+    owners: BTreeMap<EndpointId, AccountId>,
+    /// What a planted bug holds back.
+    held: Option<Persist>,
+    history: History,
     accounts: Vec<AccountId>,
     swarm: Swarm,
     rng: fastrand::Rng,
@@ -210,6 +235,7 @@ impl World {
             clock_steps: rng.u8(0..4) == 0,
             operators: rng.bool(),
             slow_disk: rng.bool(),
+            trims: rng.bool(),
         };
         Self {
             engine: Engine::new(settings.clone(), seed, Timestamp(START)),
@@ -232,6 +258,9 @@ impl World {
             receipts: VecDeque::new(),
             transactions: Vec::new(),
             consumers: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            held: None,
+            history: History::default(),
             accounts: (1..=2).map(AccountId::from_number).collect(),
             swarm,
             rng,
@@ -314,11 +343,13 @@ impl World {
                 let record = self.draw_endpoint(account, number, reliable);
                 self.consumers
                     .insert(record.id, Consumer::new(self.seed * 31 + number, reliable));
+                self.owners.insert(record.id, account);
                 let record = &record;
                 let accounts = [account];
-                let stored = self
-                    .database
-                    .transact(&accounts, |tx| async move { endpoint::save(&tx, record) });
+                let stored = self.database.transact(&accounts, |tx| async move {
+                    tx.put(keys::account_login(account, LOGIN), &LOGIN)?;
+                    endpoint::save(&tx, record)
+                });
                 let mut stored = Box::pin(stored);
                 loop {
                     let polled = poll(stored.as_mut());
@@ -336,20 +367,12 @@ impl World {
     fn draw_endpoint(&mut self, account: AccountId, number: u64, reliable: bool) -> Endpoint {
         let rng = &mut self.rng;
         let standard = rng.u8(0..3) == 0;
-        let types = match rng.u8(0..4) {
-            0 => vec!["new_*".to_owned()],
-            1 => vec![
-                "generic".to_owned(),
-                "message_dead".to_owned(),
-                "endpoint_*".to_owned(),
-            ],
-            _ => vec!["*".to_owned()],
-        };
+        let types = draw_types(rng);
         let thin = !reliable && !standard && rng.u8(0..8) == 0;
         Endpoint {
             id: EndpointId::from_number(number),
             account,
-            login: "apiuser".into(),
+            login: LOGIN.into(),
             url: "https://consumer.example/hook".into(),
             description: String::new(),
             created_at: Timestamp(START),
@@ -396,9 +419,11 @@ impl World {
     /// Draws when what happens.
     fn plan(&mut self) {
         let bursts = self.rng.u64(3..40);
+        let mut busy = Vec::new();
         for _ in 0..bursts {
             let time = self.rng.u64(0..TROUBLE);
             self.at(time, Event::Produce);
+            busy.push(time);
         }
         for id in self.consumers.keys().copied().collect::<Vec<_>>() {
             for _ in 0..self.rng.u64(0..12) {
@@ -408,7 +433,7 @@ impl World {
         }
         let sow = |on: bool, most: u64, event: fn() -> Event, world: &mut Self| {
             for _ in 0..if on { world.rng.u64(1..most) } else { 0 } {
-                let time = world.rng.u64(0..TROUBLE);
+                let time = world.draw_time(&busy);
                 world.at(time, event());
             }
         };
@@ -420,8 +445,26 @@ impl World {
         } = self.swarm;
         sow(crashes, 12, || Event::Crash, self);
         sow(clock_steps, 4, || Event::ClockStep, self);
-        sow(operators, 16, || Event::Operate, self);
+        sow(operators, 24, || Event::Operate, self);
+        if self.swarm.trims {
+            for _ in 0..self.rng.u64(1..60) {
+                let (time, account) = (self.draw_time(&busy), self.draw_account());
+                self.at(time, Event::Trim(account));
+            }
+        }
         self.at(TROUBLE, Event::Heal);
+    }
+
+    /// Any time, or one when much is under way: that is when things meet.
+    fn draw_time(&mut self, busy: &[u64]) -> u64 {
+        match self.rng.choice(busy) {
+            Some(burst) if self.rng.bool() => burst + self.rng.u64(0..4_000),
+            _ => self.rng.u64(0..TROUBLE),
+        }
+    }
+
+    fn draw_account(&mut self) -> AccountId {
+        self.accounts[self.rng.usize(0..self.accounts.len())]
     }
 
     fn start_engine(&mut self) -> Result<(), String> {
@@ -447,14 +490,15 @@ impl World {
         }
         self.ledger
             .recovered(&now(self.stored_batches())?, self.offset);
+        for account in self.accounts.clone() {
+            let through = now(self.store.visible(account))?;
+            self.read_tail(account, through)?;
+        }
+        // Messages before orders, as in the shell.
         for record in recovered.orders {
             for input in now(recover::acknowledgements(&database, &record))? {
                 self.give(input)?;
             }
-        }
-        for account in self.accounts.clone() {
-            let through = now(self.store.visible(account))?;
-            self.read_tail(account, through)?;
         }
         Ok(())
     }
@@ -538,6 +582,15 @@ impl World {
                 self.wake_at = None;
                 self.give(Input::Tick)
             }
+            Event::Open(gate) => {
+                gate.set(true);
+                Ok(())
+            }
+            Event::Trim(account) => self.trim(account),
+            Event::LetGo(endpoint) => match self.held.take_if(|held| held.endpoint == endpoint) {
+                Some(held) => self.hand_over(held).map(drop),
+                None => Ok(()),
+            },
         }
     }
 
@@ -587,15 +640,6 @@ impl World {
         let mut actions = Vec::new();
         let wall = self.wall();
         self.engine.handle(wall, input, &mut actions);
-        if self.bug == Some(Bug::Reorder) && actions.len() > 1 {
-            let both = matches!(
-                (&actions[0], &actions[1]),
-                (Action::Persist { .. }, Action::Persist { .. })
-            );
-            if both {
-                actions.swap(0, 1);
-            }
-        }
         for action in actions {
             self.note(|| format!("> {action:?}"));
             self.execute(action)?;
@@ -627,7 +671,7 @@ impl World {
                     extra: Vec::new(),
                 };
                 match self.lanes.enter(persist) {
-                    Some(persist) => self.submit(persist),
+                    Some(persist) => self.submit(persist).map(drop),
                     None => Ok(()),
                 }
             }
@@ -738,16 +782,34 @@ impl World {
         }
     }
 
-    fn submit(&mut self, mut persist: Persist) -> Result<(), String> {
-        let (endpoint, token) = (persist.endpoint, persist.token);
+    /// As the shell does it: false when the persist waits for its account's turn.
+    fn submit(&mut self, persist: Persist) -> Result<bool, String> {
+        if self.bug != Some(Bug::Reorder) {
+            return self.hand_over(persist);
+        }
+        let endpoint = persist.endpoint;
+        if let Some(held) = self.held.take_if(|held| held.endpoint == endpoint) {
+            self.hand_over(persist)?;
+            return self.hand_over(held);
+        }
+        if self.held.is_none() && self.rng.u8(0..8) == 0 {
+            self.held = Some(persist);
+            self.at(1000, Event::LetGo(endpoint));
+            return Ok(true);
+        }
+        self.hand_over(persist)
+    }
+
+    fn hand_over(&mut self, mut persist: Persist) -> Result<bool, String> {
+        let (account, endpoint, token) = (persist.account, persist.endpoint, persist.token);
         match self.bug {
             Some(Bug::DropPersist) if self.rng.u8(0..20) == 0 => persist.changes.clear(),
             Some(Bug::ConfirmEarly) if persist.durable => {
                 persist
-                    .submit(&self.database, Millis::days(14))
+                    .submit(&self.database, DEAD_RETENTION)
                     .map_err(|e| e.to_string())?;
                 self.at(0, Event::Input(Input::Stored(endpoint, token)));
-                return Ok(());
+                return Ok(true);
             }
             Some(Bug::TearPersist) if persist.changes.len() > 1 => {
                 let rest = persist.changes.split_off(1);
@@ -756,43 +818,55 @@ impl World {
                     ..persist.clone()
                 };
                 first
-                    .submit(&self.database, Millis::days(14))
+                    .submit(&self.database, DEAD_RETENTION)
                     .map_err(|e| e.to_string())?;
+            }
+            Some(Bug::OutliveEndpoint) => {
+                let mut writes = Vec::new();
+                for change in &persist.changes {
+                    let more = records::writes(account, endpoint, change, DEAD_RETENTION);
+                    writes.extend(more.map_err(|error| error.to_string())?);
+                }
+                let commit = persist::commit(account, writes, Durability::Durable);
+                let receipt = self.store.submit(commit);
+                self.receipts.push_back((endpoint, token, receipt));
+                return Ok(true);
             }
             _ => {}
         }
-        let audience = self.audiences.get(&persist.account);
+        let audience = self.audiences.get(&account);
         let record = audience
             .and_then(|audience| audience.record(endpoint))
             .cloned();
-        let ids = self.endpoint_ids();
-        let others = ids.iter().filter_map(|(id, _)| audience?.record(*id));
-        let told =
-            persist.deaths().next().is_some() && persist::wants_dead_notices(others, endpoint);
+        let told = persist.deaths().next().is_some()
+            && audience
+                .is_some_and(|audience| persist::wants_dead_notices(audience.records(), endpoint));
         if let Some(record) = record.filter(|_| told) {
             self.lanes.block(endpoint);
             let database = self.database.clone();
+            // Reading what to tell takes its time.
+            let gate = Rc::new(Cell::new(false));
+            let delay = self.rng.u64(0..50);
+            self.at(delay, Event::Open(gate.clone()));
             self.begin(async move {
+                passed(gate).await;
                 let notices = persist::dead_notices(&database, &record, &persist).await;
                 let stored = persist
-                    .submit_with_notices(&database, Millis::days(14), &record, &notices)
+                    .submit_with_notices(&database, DEAD_RETENTION, &record, &notices)
                     .await;
                 let input = match stored {
                     Ok(()) => Input::Stored(endpoint, token),
                     Err(_) => Input::NotStored(endpoint, token),
                 };
-                Ok(After::Inputs(vec![input]))
+                Ok(After::Persisted(endpoint, input))
             });
-            // The lane is free as soon as the commit has its place.
-            self.poll_transactions()?;
-            self.begin(async move { Ok(After::Unblock(endpoint)) });
-            return Ok(());
+            return Ok(false);
         }
         let receipt = persist
-            .submit(&self.database, Millis::days(14))
+            .submit(&self.database, DEAD_RETENTION)
             .map_err(|e| e.to_string())?;
         self.receipts.push_back((endpoint, token, receipt));
-        Ok(())
+        Ok(true)
     }
 
     fn read(
@@ -917,19 +991,14 @@ impl World {
                 self.summary.messages += ids.len() as u64;
                 self.ledger.accepted(account, ids);
             }
-            After::Inputs(inputs) => {
-                for input in inputs {
-                    self.give(input)?;
-                }
-            }
             After::Facts(endpoint, inputs) => {
-                self.reload(endpoint)?;
+                self.reload(endpoint, false)?;
                 for input in inputs {
                     self.give(input)?;
                 }
             }
             After::Prove(attempt, endpoint, generation, may) => {
-                self.reload(endpoint)?;
+                self.reload(endpoint, false)?;
                 if !may {
                     return self.give(Input::NotSent { attempt });
                 }
@@ -952,9 +1021,12 @@ impl World {
                 let proof = Event::Proved(attempt, endpoint, generation, result, outcome, class);
                 self.at(latency, proof);
             }
-            After::Unblock(endpoint) => {
+            After::Persisted(endpoint, input) => {
+                self.give(input)?;
                 while let Some(persist) = self.lanes.next(endpoint) {
-                    self.submit(persist)?;
+                    if !self.submit(persist)? {
+                        break;
+                    }
                 }
             }
             After::Nothing => {}
@@ -983,7 +1055,7 @@ impl World {
                         authentication::finish(&tx, account, endpoint, generation, result).await
                     })
                     .await;
-                if stored.is_ok() {
+                if !matches!(&stored, Err(error) if error.kind == Kind::Unavailable) {
                     break;
                 }
             }
@@ -998,25 +1070,42 @@ impl World {
     }
 
     fn account_of(&self, endpoint: EndpointId) -> Option<AccountId> {
-        self.endpoint_ids()
-            .into_iter()
-            .find(|(id, _)| *id == endpoint)
-            .map(|(_, account)| account)
+        self.owners.get(&endpoint).copied()
     }
 
-    /// Reads an endpoint's record again and tells the engine.
-    fn reload(&mut self, id: EndpointId) -> Result<(), String> {
+    /// Reads an endpoint's record again and tells the engine. Only the feed is believed that an
+    /// endpoint is gone.
+    fn reload(&mut self, id: EndpointId, followed: bool) -> Result<(), String> {
         let Some(account) = self.account_of(id) else {
             return Ok(());
         };
+        let known = self
+            .audiences
+            .get(&account)
+            .is_some_and(|audience| audience.record(id).is_some());
+        if !known && !followed {
+            return Ok(());
+        }
         let database = self.database.clone();
-        let record = now(async move { endpoint::load(&database.view(), account, id).await })?;
-        let spec = facts::spec(&record, &self.defaults);
-        self.audiences
-            .entry(account)
-            .or_default()
-            .put(Arc::new(record), Seq(0));
-        self.give(Input::Endpoint(Box::new(spec)))
+        let record = now(async move {
+            match endpoint::load(&database.view(), account, id).await {
+                Err(error) if error.kind == Kind::NotFound => Ok(None),
+                found => found.map(Some),
+            }
+        })?;
+        if let Some(record) = record {
+            let spec = facts::spec(&record, &self.defaults);
+            let audience = self.audiences.entry(account).or_default();
+            audience.put(Arc::new(record), Seq(0));
+            return self.give(Input::Endpoint(Box::new(spec)));
+        }
+        if followed {
+            if let Some(audience) = self.audiences.get_mut(&account) {
+                audience.remove(id);
+            }
+            return self.give(Input::Removed(id));
+        }
+        Ok(())
     }
 
     fn collect_receipts(&mut self) -> Result<bool, String> {
@@ -1046,10 +1135,11 @@ impl World {
         let watched: BTreeSet<_> = news
             .changed
             .iter()
+            .filter(|key| key.as_str().starts_with("endpoint/"))
             .filter_map(keys::watched_endpoint)
             .collect();
         for (_, endpoint) in &watched {
-            self.reload(*endpoint)?;
+            self.reload(*endpoint, true)?;
         }
         for (account, through) in news.logs {
             self.read_tail(account, through)?;
@@ -1109,7 +1199,7 @@ impl World {
     }
 
     fn produce(&mut self) {
-        let account = self.accounts[self.rng.usize(0..self.accounts.len())];
+        let account = self.draw_account();
         let count = if self.rng.u8(0..8) == 0 {
             self.rng.usize(1..60)
         } else {
@@ -1169,12 +1259,26 @@ impl World {
             return;
         }
         let database = self.database.clone();
-        let order = self.rng.u8(0..8);
+        let order = self.rng.u8(0..12);
+        if order == 8 {
+            self.create(account);
+            return;
+        }
+        let settled = self.engine.endpoint_now(self.wall(), endpoint);
+        let settled = settled.map_or(Seq(0), |now| now.cursor);
+        let mut change = registration::Change::default();
+        match self.rng.u8(0..3) {
+            0 => change.url = Some(format!("https://consumer.example/{}", self.rng.u8(..))),
+            1 => change.types = Some(draw_types(&mut self.rng)),
+            _ => change.max_messages = Some(20 + self.rng.u32(0..20)),
+        }
+        let change = Rc::new(change);
         let last = self.tails.get(&account).copied().unwrap_or_default();
         let first = Seq(self.rng.u64(0..last.0.max(1)) + 1);
         let until = Seq((first.0 + self.rng.u64(0..5)).min(last.0));
         self.note(|| format!("the operator does {order} to {endpoint}"));
         self.begin(async move {
+            let change = &*change;
             database
                 .transact(&[account], |tx| async move {
                     match order {
@@ -1186,7 +1290,14 @@ impl World {
                         }
                         3 => drop(endpoint::enable(&tx, account, endpoint, 0).await?),
                         4 => drop(endpoint::verify(&tx, account, endpoint).await),
-                        5 | 6 => redrive(&tx, account, endpoint).await?,
+                        5 | 6 => {
+                            let all = (Seq(0), Seq(u64::MAX));
+                            dead_letter::redrive(&tx, account, endpoint, all.0, all.1).await?;
+                        }
+                        7 => registration::remove(&tx, account, endpoint).await?,
+                        9 | 10 => {
+                            registration::update(&tx, account, endpoint, change, settled).await?;
+                        }
                         _ => acknowledge(&tx, account, endpoint, first, until).await?,
                     }
                     Ok(())
@@ -1194,6 +1305,79 @@ impl World {
                 .await?;
             Ok(After::Nothing)
         });
+    }
+
+    /// One more endpoint, while messages flow.
+    fn create(&mut self, account: AccountId) {
+        let number = self.consumers.len() as u64 + 1;
+        let drawn = self.draw_endpoint(account, number, false);
+        let consumer = Consumer::new(self.seed * 31 + number, false);
+        self.consumers.insert(drawn.id, consumer);
+        self.owners.insert(drawn.id, account);
+        self.note(|| format!("the operator creates {}", drawn.id));
+        let new = NewEndpoint {
+            id: drawn.id,
+            signing_secret: drawn.signing_secret,
+            disabled: self.rng.u8(0..4) == 0,
+            settings: registration::Change {
+                url: Some(drawn.url),
+                types: drawn.filters.first().map(|first| first.types.clone()),
+                protocol: Some(drawn.protocol),
+                send_messages: Some(drawn.send_messages),
+                ignore_confirmation: Some(drawn.ignore_confirmation),
+                ordering: Some(drawn.ordering),
+                max_messages: Some(drawn.max_messages),
+                ..registration::Change::default()
+            },
+        };
+        let database = self.database.clone();
+        self.begin(async move {
+            let new = &new;
+            let accounts = &[account];
+            let made = database.transact(accounts, |tx| async move {
+                registration::create(&tx, account, new).await
+            });
+            made.await?;
+            Ok(After::Nothing)
+        });
+    }
+
+    /// Housekeeping with nothing kept for retention.
+    fn trim(&mut self, account: AccountId) -> Result<(), String> {
+        let database = self.database.clone();
+        let below = if self.bug == Some(Bug::TrimTooMuch) {
+            let end = now(self.store.visible(account))?;
+            Some(Seq(end.0 / 2))
+        } else {
+            now(async move { housekeeping::trimmable(&database, account, Millis(0)).await })?
+        };
+        let Some(below) = below else {
+            return Ok(());
+        };
+        self.note(|| format!("the log of {account} is trimmed below {below}"));
+        let page = now(self.store.read_log(account, Seq(1), usize::MAX, usize::MAX))?;
+        let gone = page
+            .messages
+            .into_iter()
+            .filter(|message| message.seq() < below);
+        let before = self.summary.trimmed;
+        let gone: Vec<_> = gone.collect();
+        self.summary.trimmed = before + gone.len() as u64;
+        self.history.keep(account, gone);
+        now(self.store.trim_log(account, below))
+    }
+
+    /// The store against itself.
+    fn audit(&self) -> Result<(), String> {
+        let database = self.database.clone();
+        let history = &self.history;
+        let stored = now(async move { audit(&database, history).await })??;
+        let known: BTreeSet<EndpointId> =
+            self.endpoint_ids().into_iter().map(|(id, _)| id).collect();
+        if self.healed && stored != known {
+            return Err(format!("{stored:?} are stored, {known:?} are known"));
+        }
+        Ok(())
     }
 
     fn confirm(&mut self, endpoint: EndpointId) {
@@ -1204,7 +1388,7 @@ impl World {
         self.begin(async move {
             let _ = database
                 .transact(&[account], |tx| async move {
-                    authentication::confirm(&tx, account, "apiuser", Some(endpoint), None).await
+                    authentication::confirm(&tx, account, LOGIN, Some(endpoint), None).await
                 })
                 .await;
             Ok(After::Nothing)
@@ -1223,6 +1407,8 @@ impl World {
         }
         self.store = Arc::new(self.store.crash());
         self.database = Database::new(self.store.clone(), self.clock.clone(), self.entropy.clone());
+        self.audit()?;
+        self.held = None;
         self.receipts.clear();
         self.transactions.clear();
         self.lanes = Lanes::default();
@@ -1274,6 +1460,8 @@ impl World {
         !busy
             && self.store.queued() == 0
             && self.transactions.is_empty()
+            && self.receipts.is_empty()
+            && self.held.is_none()
             && !self
                 .agenda
                 .values()
@@ -1281,28 +1469,25 @@ impl World {
     }
 
     fn verify_end(&mut self) -> Result<(), String> {
+        self.audit()?;
         for (endpoint, account) in self.endpoint_ids() {
             let audience = self.audiences.get(&account);
             let Some(record) = audience.and_then(|found| found.record(endpoint)).cloned() else {
                 return Err(format!("{endpoint} vanished"));
             };
-            let page = now(self.store.read_log(account, Seq(1), usize::MAX, usize::MAX))?;
             let database = self.database.clone();
+            let whole = self.history.whole(&database, account);
+            let (whole, _) = now(whole)?;
             let dead: Vec<(_, DeadRange)> = now(async move {
                 database
                     .view()
                     .read_range(&keys::dead_ranges(account, endpoint), 100_000)
                     .await
             })?;
-            let present: BTreeSet<MessageId> =
-                page.messages.iter().map(|message| message.id).collect();
+            let present: BTreeSet<MessageId> = whole.values().map(|message| message.id).collect();
             self.ledger.all_present(account, &present)?;
             let consumer = self.consumers.get(&endpoint);
-            for message in page
-                .messages
-                .iter()
-                .filter(|message| record.admits(message))
-            {
+            for message in whole.values().filter(|message| record.admits(message)) {
                 let seq = message.seq();
                 let is_dead = dead
                     .iter()
@@ -1323,36 +1508,25 @@ impl World {
     }
 }
 
-async fn redrive(
-    tx: &hookrelay::store::Tx,
-    account: AccountId,
-    endpoint: EndpointId,
-) -> Result<(), Error> {
-    let dead: Vec<(_, DeadRange)> = tx
-        .read_range(&keys::dead_ranges(account, endpoint), 1000)
-        .await?;
-    if dead.is_empty() {
-        return Ok(());
-    }
-    let id = JobId::random(tx.entropy());
-    let ranges = dead
-        .iter()
-        .map(|(_, range)| (range.first, range.last))
-        .collect();
-    for (key, _) in dead {
-        tx.delete(key);
-    }
-    let created_at = tx.now();
-    let job = Job {
-        id,
-        endpoint,
-        kind: JobKind::Redrive,
-        ranges,
-        created_at,
-        delivered: 0,
-        dead: 0,
+/// Resolves when the gate is open.
+async fn passed(gate: Rc<Cell<bool>>) {
+    std::future::poll_fn(|_| {
+        if gate.get() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+fn draw_types(rng: &mut fastrand::Rng) -> Vec<String> {
+    let types: &[&str] = match rng.u8(0..4) {
+        0 => &["new_*"],
+        1 => &["generic", "message_dead", "endpoint_*"],
+        _ => &["*"],
     };
-    tx.put(keys::job(account, endpoint, id), &job)
+    types.iter().map(|name| (*name).to_owned()).collect()
 }
 
 async fn acknowledge(
