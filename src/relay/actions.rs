@@ -56,14 +56,7 @@ impl Shell {
                 to,
                 purpose,
                 ..
-            } => match self.record(endpoint) {
-                Some(record) => {
-                    if let Some(input) = self.read(attempt, record, from, to, purpose) {
-                        inputs.push(input);
-                    }
-                }
-                None => inputs.push(Input::NotSent { attempt }),
-            },
+            } => inputs.extend(self.read(attempt, endpoint, from, to, purpose)),
             Action::Post {
                 attempt,
                 endpoint,
@@ -203,11 +196,14 @@ impl Shell {
     pub(super) fn read(
         &mut self,
         attempt: AttemptId,
-        record: Arc<Endpoint>,
+        endpoint: EndpointId,
         from: Seq,
         to: Seq,
         purpose: Purpose,
     ) -> Option<Input> {
+        let Some(record) = self.record(endpoint) else {
+            return Some(Input::NotSent { attempt });
+        };
         let store = self.database.store().clone();
         let mut reading =
             Box::pin(async move { reader::read(&*store, &record, from, to, purpose).await });
