@@ -125,7 +125,7 @@ impl Engine {
     /// Where message `seq` is at an endpoint.
     pub fn place_of(&self, id: EndpointId, seq: Seq) -> Option<live::Place> {
         let endpoint = self.endpoints.get(&id)?;
-        Some(endpoint.place_of(seq, self.tail(endpoint.ids().0)))
+        Some(endpoint.place_of(seq, self.tail_of(id)))
     }
 
     /// Requests under way.
@@ -253,10 +253,12 @@ impl Engine {
         }
     }
 
+    /// How far the log was read for an endpoint. After a start its own counts may be ahead of its
+    /// log's end: what it counted must not look as if it were not there.
     pub(super) fn tail_of(&self, id: EndpointId) -> Seq {
         self.endpoints
             .get(&id)
-            .map(|endpoint| self.tail(endpoint.ids().0))
+            .map(|endpoint| self.tail(endpoint.ids().0).max(endpoint.counted))
             .unwrap_or_default()
     }
 

@@ -45,6 +45,9 @@ pub struct Endpoint {
     /// Everything up to here is settled or in an open batch. While nothing is pending, the end of
     /// the log stands in for it.
     pub(super) cursor: Seq,
+    /// Up to here the log is in the counts that were stored before the daemon's start, which may
+    /// be further than the log's stored end.
+    pub(super) counted: Seq,
     pub(super) delivered: u64,
     pub(super) dead: u64,
     pub(super) filtered: u64,
@@ -103,6 +106,7 @@ impl Endpoint {
         let mut endpoint = Self {
             schedule,
             cursor: cursor.cursor,
+            counted: cursor.seen,
             delivered: cursor.delivered,
             dead: cursor.dead,
             filtered: cursor.filtered,

@@ -97,3 +97,74 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::schedule;
+    use super::super::{Auth, CursorState, Input, Order, Ranges, Settings, Spec, Stored};
+    use super::*;
+
+    const ACCOUNT: AccountId = AccountId::from_number(1);
+    const ENDPOINT: EndpointId = EndpointId::from_number(1);
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn spec() -> Spec {
+        Spec {
+            account: ACCOUNT,
+            endpoint: ENDPOINT,
+            start: Seq(1),
+            order: Order::Enabled,
+            auth: Auth::NotNeeded,
+            generation: 1,
+            strict: false,
+            thin: false,
+            ignore_confirmation: false,
+            standard: true,
+            max_messages: 100,
+            max_bytes: 1 << 18,
+            schedule: schedule::Settings::default(),
+            offered_since: NOW,
+        }
+    }
+
+    /// The cursor record was stored with two messages pending, and how far the log was read was
+    /// not: the messages are looked for, although the log's end is below them.
+    #[test]
+    fn what_was_counted_before_a_start_is_looked_for_after_it() {
+        let mut engine = Engine::new(Settings::default(), 1, NOW);
+        let mut actions = Vec::new();
+        let seen = Input::Seen {
+            account: ACCOUNT,
+            seq: Seq(0),
+        };
+        let cursor = CursorState {
+            cursor: Seq(1),
+            delivered: 1,
+            dead: 0,
+            filtered: 0,
+            pending: 2,
+            oldest: Some(NOW),
+            seen: Seq(3),
+            failing_since: None,
+            suspended: None,
+            suspensions: 0,
+        };
+        let stored = Stored {
+            cursor: Some(cursor),
+            batches: Vec::new(),
+            jobs: Vec::new(),
+            acked: Ranges::default(),
+        };
+        engine.handle(NOW, seen, &mut actions);
+        let load = Input::Load(Box::new(spec()), Box::new(stored));
+        engine.handle(NOW, load, &mut actions);
+        let stretches: Vec<(Seq, Seq)> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Read { from, to, .. } => Some((*from, *to)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(stretches, [(Seq(2), Seq(3))]);
+    }
+}
