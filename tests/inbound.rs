@@ -21,5 +21,7 @@ mod limits;
 mod logs;
 #[path = "inbound/messages.rs"]
 mod messages;
+#[path = "inbound/operations.rs"]
+mod operations;
 #[path = "inbound/transport.rs"]
 mod transport;
