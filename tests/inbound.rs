@@ -17,8 +17,6 @@ mod endpoints;
 mod idempotency;
 #[path = "inbound/limits.rs"]
 mod limits;
-#[path = "inbound/logs.rs"]
-mod logs;
 #[path = "inbound/messages.rs"]
 mod messages;
 #[path = "inbound/operations.rs"]
