@@ -3,6 +3,8 @@
 //! Owns the one decoder for JSON that comes from outside (`protocols/transport.md` section 5,
 //! `protocols/notifications.md` section 1). Does not know what the values mean.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -27,13 +29,87 @@ impl std::error::Error for JsonError {}
 /// Decodes one JSON document. A byte-order mark is tolerated; anything after the document but
 /// white space is refused.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
-    let text = text(bytes)?;
+    let (text, wide) = (text(bytes)?, Wide::default());
+    let strict = Strict {
+        depth: MAX_DEPTH,
+        wide: &wide,
+    };
+    read(text, strict, &wide)
+}
+
+/// Reads the whole of `text` with `seed`, which tells `wide` what it meets.
+fn read<'t, S: DeserializeSeed<'t>>(
+    text: &'t str,
+    seed: S,
+    wide: &Wide,
+) -> Result<S::Value, JsonError> {
     let mut decoder = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth: MAX_DEPTH }
+    let value = seed
         .deserialize(&mut decoder)
         .and_then(|value| decoder.end().map(|()| value))
         .map_err(|error| JsonError(error.to_string()))?;
+    if wide.0.get() && has_wide_integer(text) {
+        return Err(JsonError(OUT_OF_RANGE.into()));
+    }
     Ok(value)
+}
+
+const OUT_OF_RANGE: &str = "an integer is out of range";
+
+/// Whether a double of an integer's size was met: the decoder reads integers beyond 64 bits as
+/// doubles, so only the text can tell what it was.
+#[derive(Default)]
+struct Wide(Cell<bool>);
+
+impl Wide {
+    fn look_at(&self, value: f64) {
+        const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+        if value.abs() >= BEYOND {
+            self.0.set(true);
+        }
+    }
+}
+
+/// Whether a valid document has an integer, written without fraction and exponent, that is not
+/// within 2^63 of zero.
+fn has_wide_integer(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        match first {
+            b'"' => rest = after_string(after),
+            b'-' | b'0'..=b'9' => {
+                let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+                let length = rest.iter().take_while(|byte| is_part(byte)).count();
+                let (number, after) = rest.split_at(length);
+                if is_wide_integer(number) {
+                    return true;
+                }
+                rest = after;
+            }
+            _ => rest = after,
+        }
+    }
+    false
+}
+
+fn is_wide_integer(number: &[u8]) -> bool {
+    let digits = number.strip_prefix(b"-").unwrap_or(number);
+    let is_integer = digits.iter().all(u8::is_ascii_digit);
+    // Numbers have no leading zeros, so texts of equal length compare as numbers.
+    let limit = b"9223372036854775808";
+    is_integer && (digits.len(), digits) > (limit.len(), limit.as_slice())
+}
+
+/// What follows a string whose opening quote was just read.
+fn after_string(mut rest: &[u8]) -> &[u8] {
+    while let Some((first, after)) = rest.split_first() {
+        rest = match first {
+            b'"' => return after,
+            b'\\' => after.get(1..).unwrap_or_default(),
+            _ => after,
+        };
+    }
+    rest
 }
 
 /// What kind of value a document is.
@@ -54,13 +130,11 @@ pub enum Shape {
 }
 
 /// Applies the rules of [`parse`] without building the value: for documents that are kept as the
-/// text they came as.
-pub fn check(text: &str) -> Result<Shape, JsonError> {
-    let mut decoder = serde_json::Deserializer::from_str(text);
-    Checked { depth: MAX_DEPTH }
-        .deserialize(&mut decoder)
-        .and_then(|shape| decoder.end().map(|()| shape))
-        .map_err(|error| JsonError(error.to_string()))
+/// text they came as. `depth` is how deep it may nest: less than [`MAX_DEPTH`] for a part of a
+/// larger document.
+pub fn check(text: &str, depth: usize) -> Result<Shape, JsonError> {
+    let wide = Wide::default();
+    read(text, Checked { depth, wide: &wide }, &wide)
 }
 
 /// The document as text without its byte-order mark.
@@ -81,22 +155,24 @@ fn repeated<E: de::Error>(name: &str) -> E {
 
 fn within_range<E: de::Error>(value: u64) -> Result<u64, E> {
     if value > 1 << 63 {
-        return Err(E::custom("an integer is out of range"));
+        return Err(E::custom(OUT_OF_RANGE));
     }
     Ok(value)
 }
 
-struct Strict {
+#[derive(Clone, Copy)]
+struct Strict<'w> {
     depth: usize,
+    wide: &'w Wide,
 }
 
-impl Strict {
-    fn deeper<E: de::Error>(&self) -> Result<Self, E> {
-        deeper(self.depth).map(|depth| Self { depth })
+impl Strict<'_> {
+    fn deeper<E: de::Error>(self) -> Result<Self, E> {
+        deeper(self.depth).map(|depth| Self { depth, ..self })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -104,7 +180,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,8 +204,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        // serde_json reads integers beyond 64 bits as doubles; those without a fraction at that
-        // size cannot be told from them and are integers out of range all the same.
+        self.wide.look_at(value);
         Number::from_f64(value)
             .map(Value::Number)
             .ok_or_else(|| E::custom("a number is out of range"))
@@ -167,17 +242,70 @@ impl<'de> Visitor<'de> for Strict {
 }
 
 /// The same rules as [`Strict`], keeping nothing but the member names of the open objects.
-struct Checked {
+#[derive(Clone, Copy)]
+struct Checked<'w> {
     depth: usize,
+    wide: &'w Wide,
 }
 
-impl Checked {
-    fn deeper<E: de::Error>(&self) -> Result<Self, E> {
-        deeper(self.depth).map(|depth| Self { depth })
+impl Checked<'_> {
+    fn deeper<E: de::Error>(self) -> Result<Self, E> {
+        deeper(self.depth).map(|depth| Self { depth, ..self })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Checked {
+/// A member name, borrowed from the text where it has no escapes.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a member name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+/// The member names of one object. Most objects are small, and comparing a few names costs less
+/// than hashing them.
+#[derive(Default)]
+struct Names<'de> {
+    few: Vec<Cow<'de, str>>,
+    many: HashSet<Cow<'de, str>>,
+}
+
+impl<'de> Names<'de> {
+    const FEW: usize = 16;
+
+    /// Gives the name back if it is there already.
+    fn repeated(&mut self, name: Cow<'de, str>) -> Option<Cow<'de, str>> {
+        if self.few.contains(&name) {
+            return Some(name);
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(name);
+            return None;
+        }
+        self.many.replace(name)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Checked<'_> {
     type Value = Shape;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Shape, D::Error> {
@@ -185,7 +313,7 @@ impl<'de> DeserializeSeed<'de> for Checked {
     }
 }
 
-impl<'de> Visitor<'de> for Checked {
+impl<'de> Visitor<'de> for Checked<'_> {
     type Value = Shape;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -208,7 +336,8 @@ impl<'de> Visitor<'de> for Checked {
         within_range(value).map(|_| Shape::Number)
     }
 
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Shape, E> {
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Shape, E> {
+        self.wide.look_at(value);
         Ok(Shape::Number)
     }
 
@@ -217,17 +346,17 @@ impl<'de> Visitor<'de> for Checked {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Shape, A::Error> {
-        let inner = self.deeper::<A::Error>()?.depth;
-        while items.next_element_seed(Self { depth: inner })?.is_some() {}
+        let inner = self.deeper::<A::Error>()?;
+        while items.next_element_seed(inner)?.is_some() {}
         Ok(Shape::Array)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Shape, A::Error> {
-        let inner = self.deeper::<A::Error>()?.depth;
-        let mut names = HashSet::new();
-        while let Some(name) = members.next_key::<String>()? {
-            members.next_value_seed(Self { depth: inner })?;
-            if let Some(name) = names.replace(name) {
+        let inner = self.deeper::<A::Error>()?;
+        let mut names = Names::default();
+        while let Some(name) = members.next_key_seed(Name)? {
+            members.next_value_seed(inner)?;
+            if let Some(name) = names.repeated(name) {
                 return Err(repeated(&name));
             }
         }
@@ -264,6 +393,44 @@ mod tests {
         assert!(parse("[".repeat(1_000_000).as_bytes()).is_err());
     }
 
+    /// An object of `count` members and one more of this name.
+    fn many_names(count: usize, last: &str) -> String {
+        let members: Vec<String> = (0..count).map(|n| format!("\"n{n}\":{n}")).collect();
+        format!("{{{},\"{last}\":0}}", members.join(","))
+    }
+
+    #[test]
+    fn integers_are_told_from_doubles_by_their_text() {
+        for (text, taken) in [
+            ("9223372036854775808", true),
+            ("-9223372036854775808", true),
+            ("9223372036854775809", false),
+            ("-9223372036854775809", false),
+            ("18446744073709551615", false),
+            ("18446744073709551616", false),
+            ("[0.5, -99999999999999999999999]", false),
+            (r#"{"a":"\\","b":99999999999999999999}"#, false),
+            ("18446744073709551616.0", true),
+            ("1.8446744073709551616e19", true),
+            ("1e300", true),
+            ("-1E+300", true),
+            (r#"[1e300,"\"99999999999999999999"]"#, true),
+            (r#"{"99999999999999999999":1e300}"#, true),
+        ] {
+            assert_eq!(parse(text.as_bytes()).is_ok(), taken, "{text}");
+            assert_eq!(check(text, MAX_DEPTH).is_ok(), taken, "{text}");
+        }
+        assert!(refusal("18446744073709551616").contains("out of range"));
+    }
+
+    #[test]
+    fn a_part_of_a_document_has_the_depth_that_is_left() {
+        assert!(check("[[]]", 2).is_ok());
+        assert!(check("[[[]]]", 2).is_err());
+        assert!(check("1", 0).is_ok());
+        assert!(check("[]", 0).is_err());
+    }
+
     #[test]
     fn a_check_finds_what_parsing_finds() {
         let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
@@ -274,6 +441,12 @@ mod tests {
             "null",
             "9223372036854775808",
             "9223372036854775809",
+            "-9223372036854775809",
+            "[1e300,18446744073709551616]",
+            r#"{"a":1e300,"9999999999999999999999":"\"99999999999999999999"}"#,
+            &many_names(200, "n7"),
+            &many_names(200, "n170"),
+            &many_names(200, "other"),
             r#"{"a":1,"b":{"c":1,"c":2}}"#,
             r#"{"a":1,"\u0061":2}"#,
             "{} x",
@@ -285,7 +458,9 @@ mod tests {
             &deep(MAX_DEPTH + 1),
             &"[".repeat(100_000),
         ] {
-            let checked = check(text).map(|_| ()).map_err(|error| error.to_string());
+            let checked = check(text, MAX_DEPTH)
+                .map(|_| ())
+                .map_err(|error| error.to_string());
             let parsed = parse(text.as_bytes()).map(|_| ());
             assert_eq!(
                 checked,
@@ -293,10 +468,10 @@ mod tests {
                 "{text:.40}"
             );
         }
-        assert_eq!(check("{}"), Ok(Shape::Object));
-        assert_eq!(check(" \"x\" "), Ok(Shape::Text));
-        assert_eq!(check("[1]"), Ok(Shape::Array));
-        assert_eq!(check("1"), Ok(Shape::Number));
+        assert_eq!(check("{}", MAX_DEPTH), Ok(Shape::Object));
+        assert_eq!(check(" \"x\" ", MAX_DEPTH), Ok(Shape::Text));
+        assert_eq!(check("[1]", MAX_DEPTH), Ok(Shape::Array));
+        assert_eq!(check("1", MAX_DEPTH), Ok(Shape::Number));
     }
 
     #[test]

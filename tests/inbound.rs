@@ -17,9 +17,9 @@ mod endpoints;
 mod idempotency;
 #[path = "inbound/limits.rs"]
 mod limits;
-#[path = "inbound/logs.rs"]
-mod logs;
 #[path = "inbound/messages.rs"]
 mod messages;
+#[path = "inbound/operations.rs"]
+mod operations;
 #[path = "inbound/transport.rs"]
 mod transport;

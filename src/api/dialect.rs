@@ -128,16 +128,21 @@ fn wire(kind: Kind) -> (StatusCode, &'static str) {
     }
 }
 
-/// Decodes a JSON object by the strict rules; an empty body counts as `{}`. Members that are not
-/// known are refused: a misspelt setting must not be lost silently.
-pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+/// One JSON document by the strict rules; an empty body counts as `{}`.
+fn parse(body: &[u8]) -> Result<serde_json::Value> {
     let body = if body.trim_ascii().is_empty() {
         b"{}"
     } else {
         body
     };
-    let value = json::parse(body)
-        .map_err(|error| Error::malformed(format!("The body is not valid JSON: {error}")))?;
+    json::parse(body)
+        .map_err(|error| Error::malformed(format!("The body is not valid JSON: {error}")))
+}
+
+/// Decodes a JSON object by the strict rules; an empty body counts as `{}`. Members that are not
+/// known are refused: a misspelt setting must not be lost silently.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let value = parse(body)?;
     if !value.is_object() {
         return Err(Error::malformed("The body must be a JSON object"));
     }
@@ -148,11 +153,5 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 /// The canonical text of an operation: its path, then its JSON body with members sorted by name
 /// and without white space.
 pub fn canonical(head: &Head, body: &[u8]) -> Result<String> {
-    let path = head.path();
-    if body.trim_ascii().is_empty() {
-        return Ok(path);
-    }
-    json::parse(body)
-        .map(|value| format!("{path} {value}"))
-        .map_err(|error| Error::malformed(format!("The body is not valid JSON: {error}")))
+    parse(body).map(|value| format!("{} {value}", head.path()))
 }

@@ -15,15 +15,15 @@ use crate::delivery::url::check_url;
 use crate::limit;
 use crate::relay::engine::{self, schedule};
 use crate::relay::shell;
-use crate::store::sled::{self, SledStore};
+use crate::store::sled::{Settings as StoreSettings, SledStore};
 
 /// `[store]`.
-pub(super) fn store(config: &Config) -> sled::Settings {
-    sled::Settings {
+pub(super) fn store(config: &Config) -> StoreSettings {
+    StoreSettings {
         max_disk: config.store.max_disk,
         max_account_disk: Some(config.store.max_account_disk),
         cache: config.store.cache,
-        ..sled::Settings::default()
+        ..StoreSettings::default()
     }
 }
 

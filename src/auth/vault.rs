@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::caller::Secrets;
 use super::credentials;
 use super::seal::Sealer;
-use super::sitecom_token::{Token, Validity};
+use super::sitecom_token::{Token, TokenRefusal, Validity};
 use crate::clock::{Entropy, Timestamp};
 use crate::domain::secret::{Context, Sealed};
 use crate::error::{Error, Result};
@@ -65,13 +65,22 @@ impl Secrets for Vault {
     }
 
     fn token_login_hash(&self, token: &str) -> Option<[u8; 8]> {
-        Token::parse(token).ok().map(|token| token.login_hash())
+        Token::parse(token)
+            .inspect_err(|reason| tracing::info!(%reason, "a site token was refused"))
+            .ok()
+            .map(|token| token.login_hash())
     }
 
     fn token_holds(&self, token: &str, ai_login_id: &str, comm_key: &str, now: Timestamp) -> bool {
         let checked = Token::parse(token)
             .and_then(|token| token.check(ai_login_id, comm_key, now, self.validity));
-        if let Err(reason) = &checked {
+        if let Err(reason) = checked {
+            // Only the decoy has no id: it stands in for a login that is not there.
+            let reason = if ai_login_id.is_empty() {
+                TokenRefusal::UnknownLogin
+            } else {
+                reason
+            };
             // The caller learns nothing of the reason; the operator does.
             tracing::info!(login = ai_login_id, %reason, "a site token was refused");
         }

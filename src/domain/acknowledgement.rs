@@ -5,8 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::endpoint;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{AccountId, EndpointId, JobId, Seq};
 use crate::store::{Tx, keys};
 
@@ -18,31 +17,44 @@ pub struct Acknowledge {
     pub seqs: Vec<(Seq, Seq)>,
 }
 
-/// Rising, inclusive ranges over `seqs`.
-pub fn ranges(mut seqs: Vec<Seq>) -> Vec<(Seq, Seq)> {
-    seqs.sort_unstable();
-    seqs.dedup();
-    let mut ranges: Vec<(Seq, Seq)> = Vec::new();
-    for seq in seqs {
-        match ranges.last_mut() {
-            Some((_, last)) if last.next() == seq => *last = seq,
-            _ => ranges.push((seq, seq)),
+/// Ranges acknowledged out of turn that are kept for one endpoint
+/// (`protocols/command-api.md` 4.5).
+pub const MAX_RANGES: usize = 10_000;
+/// Orders that can wait for the relay: each has a range of its own at least.
+const MAX_ORDERS: usize = MAX_RANGES;
+
+/// Rising, inclusive ranges apart from each other, over all of `ranges`.
+fn joined(mut ranges: Vec<(Seq, Seq)>) -> Vec<(Seq, Seq)> {
+    ranges.sort_unstable();
+    let mut joined: Vec<(Seq, Seq)> = Vec::with_capacity(ranges.len());
+    for (first, end) in ranges {
+        match joined.last_mut() {
+            Some((_, last)) if last.next() >= first => *last = end.max(*last),
+            _ => joined.push((first, end)),
         }
     }
-    ranges
+    joined
 }
 
-/// Orders `seqs` to be taken as delivered. Nothing is stored when there are none.
-pub async fn order(
-    tx: &Tx,
-    account: AccountId,
-    endpoint: EndpointId,
-    seqs: Vec<Seq>,
-) -> Result<()> {
-    endpoint::load(tx, account, endpoint).await?;
-    let seqs = ranges(seqs);
+/// Orders `seqs`, which the endpoint admits, to be taken as delivered. Nothing is stored when
+/// there are none; `Conflict` when more than [`MAX_RANGES`] would be kept out of turn.
+pub async fn order(tx: &Tx, account: AccountId, endpoint: EndpointId, seqs: &[Seq]) -> Result<()> {
+    let seqs = joined(seqs.iter().map(|seq| (*seq, *seq)).collect());
     if seqs.is_empty() {
         return Ok(());
+    }
+    let stored: Option<Vec<(Seq, Seq)>> = tx.read(&keys::acked(account, endpoint)).await?;
+    let waiting = tx
+        .read_range::<Acknowledge>(&keys::orders(account, endpoint), MAX_ORDERS)
+        .await?;
+    let mut all = stored.unwrap_or_default();
+    all.extend(waiting.iter().flat_map(|(_, order)| &order.seqs));
+    all.extend(&seqs);
+    if waiting.len() == MAX_ORDERS || joined(all).len() > MAX_RANGES {
+        return Err(Error::conflict(
+            "More than 10000 ranges would be acknowledged out of turn; acknowledge the oldest \
+             messages first",
+        ));
     }
     let key = keys::order(account, endpoint, JobId::random(tx.entropy()));
     tx.put(key, &Acknowledge { seqs })
@@ -53,10 +65,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sequences_join_into_ranges() {
-        let seqs = [5, 1, 2, 9, 3, 2].map(Seq).to_vec();
-        let expected = vec![(Seq(1), Seq(3)), (Seq(5), Seq(5)), (Seq(9), Seq(9))];
-        assert_eq!(ranges(seqs), expected);
-        assert_eq!(ranges(Vec::new()), Vec::new());
+    fn ranges_join_where_they_touch() {
+        let ranges = |pairs: &[(u64, u64)]| {
+            let seqs = pairs.iter().map(|(first, last)| (Seq(*first), Seq(*last)));
+            seqs.collect::<Vec<_>>()
+        };
+        for (given, expected) in [
+            (
+                vec![(5, 5), (1, 1), (2, 2), (9, 9), (3, 3), (2, 2)],
+                vec![(1, 3), (5, 5), (9, 9)],
+            ),
+            (vec![(1, 9), (2, 3), (10, 12)], vec![(1, 12)]),
+            (vec![(4, 6), (1, 2)], vec![(1, 2), (4, 6)]),
+            (vec![], vec![]),
+        ] {
+            assert_eq!(joined(ranges(&given)), ranges(&expected), "{given:?}");
+        }
     }
 }

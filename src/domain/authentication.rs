@@ -14,10 +14,10 @@
 //! | verified | [`lose`] | unverified |
 //! | any | `Endpoint::distrust` | unverified |
 
-use super::endpoint::{AuthState, Endpoint, OfferedKey, Order, load, save};
+use super::endpoint::{AuthState, Endpoint, OfferedKey, Order, Protocol, load, save};
 use super::event::{self, AuthFailure, Method};
 use crate::clock::{Millis, Timestamp};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::{AccountId, EndpointId};
 use crate::store::{Tx, keys};
 
@@ -144,7 +144,10 @@ pub async fn confirm(
     key_digest: Option<&str>,
 ) -> Result<u32> {
     let mut candidates: Vec<Endpoint> = match named {
-        Some(id) => vec![load(tx, account, id).await.map_err(|_| no_record())?],
+        Some(id) => match load(tx, account, id).await {
+            Err(error) if error.kind == Kind::NotFound => return Err(no_record()),
+            other => vec![other?],
+        },
         None => tx
             .read_range::<Endpoint>(&keys::endpoints(account), MAX_ENDPOINTS)
             .await?
@@ -196,10 +199,12 @@ fn enter(endpoint: &mut Endpoint, state: AuthState, now: Timestamp) {
 
 async fn enter_verified(tx: &Tx, endpoint: &mut Endpoint, method: Method) -> Result<()> {
     let now = tx.now();
-    let renewed = matches!(
-        endpoint.authentication.state,
-        AuthState::Verified { until } if until > now
-    );
+    // The standard protocol has no handshake: its endpoints count as verified always.
+    let renewed = endpoint.protocol == Protocol::Standard
+        || matches!(
+            endpoint.authentication.state,
+            AuthState::Verified { until } if until > now
+        );
     let until = now.after(endpoint.auth_lifetime);
     enter(endpoint, AuthState::Verified { until }, now);
     endpoint.authentication.failures = 0;

@@ -100,30 +100,26 @@ struct Accepted {
     at: Timestamp,
 }
 
-/// The message that was accepted with this key in the last 24 hours, if there was one. Writes the
-/// record once more, as [`recall`] does.
-pub async fn recall_message(tx: &Tx, account: AccountId, value: &str) -> Result<Option<MessageId>> {
-    let key = keys::idempotency(account, MESSAGES, value);
-    let found = tx.read::<Accepted>(&key).await?;
-    let Some(found) = found.filter(|found| !is_over(found.at, tx.now())) else {
-        return Ok(None);
-    };
-    tx.put(key, &found)?;
-    Ok(Some(found.id))
-}
-
-/// Remembers that `id` was accepted with this key.
-pub async fn remember_message(
+/// The message that was accepted with this key in the last 24 hours; if there was none, `accept`
+/// makes one, and its id is remembered. A found record is written once more, as [`recall`] does.
+pub async fn message_once(
     tx: &Tx,
     account: AccountId,
     value: &str,
-    id: MessageId,
-) -> Result<()> {
+    accept: impl Future<Output = Result<MessageId>>,
+) -> Result<MessageId> {
     let key = keys::idempotency(account, MESSAGES, value);
-    let before = tx.read::<Accepted>(&key).await?.map(|found| found.at);
+    let found = tx.read::<Accepted>(&key).await?;
+    if let Some(found) = &found
+        && !is_over(found.at, tx.now())
+    {
+        tx.put(key, found)?;
+        return Ok(found.id);
+    }
+    let id = accept.await?;
     tx.put(key.clone(), &Accepted { id, at: tx.now() })?;
-    keep_until_end(tx, &key, before);
-    Ok(())
+    keep_until_end(tx, &key, found.map(|found| found.at));
+    Ok(id)
 }
 
 fn is_over(at: Timestamp, now: Timestamp) -> bool {

@@ -110,19 +110,12 @@ pub async fn accept(
 }
 
 async fn accept_one(tx: &Tx, account: AccountId, message: &NewMessage) -> Result<MessageId> {
-    if let Some(key) = &message.idempotency_key
-        && let Some(id) = idempotency::recall_message(tx, account, key).await?
-    {
-        return Ok(id);
-    }
     let data = message.data.clone();
-    let id = tx
-        .append(account, &message.event_type, message.targets(), data)
-        .await?;
-    if let Some(key) = &message.idempotency_key {
-        idempotency::remember_message(tx, account, key, id).await?;
+    let append = tx.append(account, &message.event_type, message.targets(), data);
+    match &message.idempotency_key {
+        Some(key) => idempotency::message_once(tx, account, key, append).await,
+        None => append.await,
     }
-    Ok(id)
 }
 
 /// Appends a `generic` message with `text` for one endpoint only: the operator's test.

@@ -156,14 +156,6 @@ pub async fn update(
     Ok(endpoint)
 }
 
-/// Forgets the verification: the endpoint must prove itself again before the next delivery.
-pub async fn verify_again(tx: &Tx, account: AccountId, id: EndpointId) -> Result<Endpoint> {
-    let mut endpoint = load(tx, account, id).await?;
-    endpoint.distrust(tx.now());
-    save(tx, &endpoint)?;
-    Ok(endpoint)
-}
-
 /// At most `limit` endpoints behind `after`, by reference.
 pub async fn list(
     tx: &Tx,

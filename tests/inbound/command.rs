@@ -293,3 +293,71 @@ async fn an_idempotency_key_does_not_depend_on_credentials_or_spelling() {
         "status=1&status_message=Idempotency-Key+is+not+valid"
     );
 }
+
+#[tokio::test]
+async fn null_characters_are_refused_by_name() {
+    let world = World::start().await;
+    let invalid =
+        |name: &str| format!("status=1&status_message=Invalid+value+for+parameter+%22{name}%22");
+    let call = "ai_command=authenticate_notifications";
+    for (pairs, name) in [
+        ("ai_command=pi%00ng".to_owned(), "ai_command"),
+        (format!("{call}&endpoint_id=%00"), "endpoint_id"),
+        (format!("{call}&key=%00"), "key"),
+    ] {
+        assert_eq!(world.command(&pairs).await.body, invalid(name), "{pairs}");
+    }
+    // All of them are reported together, in the order of the table.
+    assert_eq!(
+        world
+            .command(&format!("{call}&key=%00&endpoint_id=a%00"))
+            .await
+            .body,
+        "status=1\
+         &status_message%5B0%5D=Invalid+value+for+parameter+%22endpoint_id%22\
+         &status_message%5B1%5D=Invalid+value+for+parameter+%22key%22"
+    );
+    // What no command asks for is ignored.
+    assert_eq!(world.command("ai_command=ping&x=%00").await.body, PING);
+}
+
+#[tokio::test]
+async fn an_empty_multipart_body_has_no_pairs() {
+    let world = World::start().await;
+    let query =
+        format!("/service?ai_login_id={LOGIN}&ai_login_password={PASSWORD}&ai_command=ping");
+    let multipart = [("content-type", "multipart/form-data; boundary=B")];
+    assert_eq!(world.send("POST", &query, &multipart, "").await.body, PING);
+}
+
+#[tokio::test]
+async fn endpoints_of_other_logins_and_accounts_are_not_opened() {
+    let world = World::start().await;
+    let key = "ffffffffffffffffffffffffffffffff";
+    world.add_account("other", "stranger", key).await;
+    let headers = [("x-api-key", key)];
+    let body = r#"{"url":"https://c.example/"}"#;
+    let made = world
+        .send("POST", "/relay/v1/endpoints", &headers, body)
+        .await;
+    let foreign = made.json()["endpoint"].as_str().unwrap().to_owned();
+    let none = "status=1&status_message=Record+does+not+exist";
+    let call = "ai_command=authenticate_notifications";
+    assert_eq!(world.command(call).await.body, none);
+    let named = format!("{call}&endpoint_id={foreign}");
+    assert_eq!(world.command(&named).await.body, none);
+}
+
+#[tokio::test]
+async fn opening_an_endpoint_without_a_handshake_says_nothing() {
+    let world = World::start().await;
+    world.endpoint(r#""protocol":"standard""#).await;
+    assert_eq!(
+        world
+            .command("ai_command=authenticate_notifications")
+            .await
+            .body,
+        "status=0&status_message=Success&endpoints=1"
+    );
+    assert_eq!(world.logged().await, 0, "it was as good as verified before");
+}

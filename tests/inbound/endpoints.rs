@@ -1,21 +1,16 @@
-//! Endpoints: settings, states, orders, dead letters.
+//! Endpoints: settings, filters, states, figures, lists.
 
-use hookrelay::clock::{Millis, Timestamp};
-use hookrelay::domain::acknowledgement::Acknowledge;
-use hookrelay::domain::attempt_log::{AttemptKind, AttemptRow};
-use hookrelay::domain::dead_letter::DeadRange;
+use hookrelay::clock::Millis;
 use hookrelay::domain::endpoint::{AuthState, Endpoint, FilterVersion};
-use hookrelay::domain::event::DeadReason;
-use hookrelay::domain::job::{Job, JobKind};
-use hookrelay::id::{BatchId, EndpointId, JobId, Seq};
+use hookrelay::id::{EndpointId, Seq};
 use hookrelay::limit::Settings as Limits;
 use hookrelay::live::{Health, Wait};
-use hookrelay::store::{Store, keys};
+use hookrelay::store::keys;
 use serde_json::{Value, json};
 
 use crate::world::{NOW, Options, World};
 
-async fn stored(world: &World, id: EndpointId) -> Endpoint {
+pub async fn stored(world: &World, id: EndpointId) -> Endpoint {
     world
         .db
         .view()
@@ -25,14 +20,14 @@ async fn stored(world: &World, id: EndpointId) -> Endpoint {
         .unwrap()
 }
 
-async fn post(world: &World, id: EndpointId, what: &str, body: &str) -> (u16, Value) {
+pub async fn post(world: &World, id: EndpointId, what: &str, body: &str) -> (u16, Value) {
     let reply = world
         .manage("POST", &format!("endpoints/{id}/{what}"), body)
         .await;
     (reply.status, reply.json())
 }
 
-async fn patch(world: &World, id: EndpointId, body: &str) -> Value {
+pub async fn patch(world: &World, id: EndpointId, body: &str) -> Value {
     let reply = world
         .manage("PATCH", &format!("endpoints/{id}"), body)
         .await;
@@ -40,54 +35,15 @@ async fn patch(world: &World, id: EndpointId, body: &str) -> Value {
     reply.json()
 }
 
-async fn show(world: &World, id: EndpointId) -> Value {
+pub async fn show(world: &World, id: EndpointId) -> Value {
     let reply = world.manage("GET", &format!("endpoints/{id}"), "").await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     reply.json()
 }
 
-async fn send(world: &World, count: usize) {
+pub async fn send(world: &World, count: usize) {
     let body = format!("[{}]", vec![r#"{"type":"t","data":"x"}"#; count].join(","));
     assert_eq!(world.manage("POST", "messages", &body).await.status, 202);
-}
-
-async fn bury(world: &World, id: EndpointId, ranges: &[(u64, u64)]) {
-    let account = world.account;
-    world
-        .db
-        .transact(&[account], |tx| async move {
-            for (first, last) in ranges {
-                let dead = DeadRange {
-                    first: Seq(*first),
-                    last: Seq(*last),
-                    count: last - first + 1,
-                    reason: DeadReason::Expired,
-                    at: NOW,
-                    attempts: 2,
-                    last_class: None,
-                    last_status: None,
-                };
-                tx.put(keys::dead(account, id, dead.first), &dead)?;
-            }
-            Ok(())
-        })
-        .await
-        .unwrap();
-}
-
-async fn dead_ranges(world: &World, id: EndpointId) -> Vec<(u64, u64)> {
-    let reply = world
-        .manage("GET", &format!("endpoints/{id}/dead-letters"), "")
-        .await;
-    let rows = reply.json()["dead_letters"].as_array().unwrap().clone();
-    rows.iter()
-        .map(|row| {
-            (
-                row["first"].as_u64().unwrap(),
-                row["last"].as_u64().unwrap(),
-            )
-        })
-        .collect()
 }
 
 #[tokio::test]
@@ -110,7 +66,8 @@ async fn a_new_endpoint_has_the_documented_defaults_and_shows_its_secret_once() 
         "endpoint": id, "url": "https://c.example/", "description": "", "login": "apiuser",
         "enabled": true, "protocol": "relay", "send_key": true, "send_messages": true,
         "ignore_confirmation": false, "strict_fields": false, "ordering": "relaxed",
-        "types": ["*"], "max_messages": 100, "max_bytes": 262_144, "auth_lifetime": 86_400,
+        // The batch limits are the configuration's.
+        "types": ["*"], "max_messages": 50, "max_bytes": 200_000, "auth_lifetime": 86_400,
         "headers": [], "schedule": {}, "created_at": "2026-01-15T10:30:00Z", "start": 4,
         "order": {"state": "enabled", "since": "2026-01-15T10:30:00Z"},
         "authentication": {"state": "unverified", "since": "2026-01-15T10:30:00Z", "failures": 0},
@@ -352,51 +309,55 @@ async fn what_must_be_proved_again_and_what_not() {
         assert_eq!(after.state != verified, distrusted, "{change}");
         assert_eq!(after.generation != generation, distrusted, "{change}");
     }
-    let generation = stored(&world, id).await.authentication.generation;
-    assert_eq!(post(&world, id, "verify", "").await.0, 200);
-    assert_eq!(
-        stored(&world, id).await.authentication.generation,
-        generation + 1
-    );
 }
 
 #[tokio::test]
-async fn orders_move_the_state_and_say_so() {
+async fn only_types_that_can_be_sent_can_be_asked_for() {
     let world = World::start().await;
     let id = world.endpoint("").await;
-    world.live.tell(world.account, id, |now| now.pending = 7);
-    let order = |reply: &(u16, Value)| (reply.0, reply.1["order"]["state"].clone());
-    assert_eq!(
-        order(&post(&world, id, "hold", "").await),
-        (200, json!("on_hold"))
-    );
-    assert_eq!(
-        order(&post(&world, id, "release", "").await),
-        (200, json!("enabled"))
-    );
-    let off = patch(&world, id, r#"{"enabled":false}"#).await;
-    assert_eq!(
-        (&off["enabled"], &off["order"]["reason"]),
-        (&json!(false), &json!("operator"))
-    );
-    assert_eq!(post(&world, id, "hold", "").await.0, 409);
-    assert_eq!(post(&world, id, "release", "").await.0, 409);
-    patch(&world, id, r#"{"enabled":false}"#).await;
-    assert_eq!(
-        patch(&world, id, r#"{"enabled":true}"#).await["enabled"],
-        json!(true)
-    );
-    let page = world
-        .store
-        .read_log(world.account, Seq(1), 9, 1 << 20)
-        .await
-        .unwrap();
-    let said: Vec<&str> = page.messages.iter().map(|m| &*m.event_type).collect();
-    assert_eq!(said, ["endpoint_disabled", "endpoint_enabled"]);
-    let held: Value = serde_json::from_slice(&page.messages[1].data).unwrap();
-    assert_eq!(held, json!({"endpoint_id": id, "held": 7}));
-    let born = world.endpoint(r#""enabled":false"#).await;
-    assert_eq!(show(&world, born).await["order"]["state"], "disabled");
+    let long = "a".repeat(128);
+    for (entry, taken) in [
+        ("*", true),
+        ("order.paid", true),
+        ("order.*", true),
+        ("endpoint_*", true),
+        ("endpoint_disabled", true),
+        ("e*", true),
+        (long.as_str(), true),
+        (&format!("{long}*"), true),
+        (&format!("{long}a"), false),
+        ("**", false),
+        ("a*b", false),
+        ("*.paid", false),
+        ("a b", false),
+        ("", false),
+        ("ä", false),
+        ("a\u{0}", false),
+    ] {
+        let body = json!({ "types": [entry] }).to_string();
+        let path = format!("endpoints/{id}");
+        let reply = world.manage("PATCH", &path, &body).await;
+        assert_eq!(reply.status == 200, taken, "{entry:?} {}", reply.body);
+        if !taken {
+            assert_eq!(reply.error().1.as_deref(), Some("types"), "{entry:?}");
+        }
+    }
+    // Operational types come by name or by a longer prefix than a bare star only.
+    patch(&world, id, r#"{"types":["*"]}"#).await;
+    let admits =
+        |types: &str, event_type: &str| hookrelay::domain::endpoint::matches(types, event_type);
+    for (entry, event_type, admitted) in [
+        ("*", "order.paid", true),
+        ("*", "message_dead", false),
+        ("message_dead", "message_dead", true),
+        ("message_*", "message_dead", true),
+        ("m*", "message_dead", true),
+        ("order.*", "order.paid", true),
+        ("order.*", "order", false),
+        ("order", "order.paid", false),
+    ] {
+        assert_eq!(admits(entry, event_type), admitted, "{entry} {event_type}");
+    }
 }
 
 #[tokio::test]
@@ -472,258 +433,32 @@ async fn lists_come_in_pages() {
 }
 
 #[tokio::test]
-async fn a_test_message_is_for_its_endpoint_only() {
-    let world = World::start().await;
-    let id = world.endpoint("").await;
-    assert_eq!(post(&world, id, "test", "").await.0, 202);
-    let (status, sent) = post(&world, id, "test", r#"{"text":"hé \"you\""}"#).await;
-    assert_eq!((status, sent["ids"].as_array().unwrap().len()), (202, 1));
-    let page = world
-        .store
-        .read_log(world.account, Seq(1), 9, 1 << 20)
-        .await
-        .unwrap();
-    let data: Vec<Value> = page
-        .messages
-        .iter()
-        .map(|m| serde_json::from_slice(&m.data).unwrap())
-        .collect();
-    assert_eq!(data, [json!("hookrelay test message"), json!("hé \"you\"")]);
-    let other = world.endpoint("").await;
-    let endpoint = stored(&world, id).await;
-    assert!(
-        page.messages
-            .iter()
-            .all(|m| &*m.event_type == "generic" && endpoint.admits(m))
-    );
-    // One that stood before and admits every type does not admit these.
-    let mut other = stored(&world, other).await;
-    other.start = Seq(1);
-    other.filters[0].from = Seq(1);
-    assert!(page.messages.iter().all(|m| !other.admits(m)));
-}
-
-#[tokio::test]
-async fn acknowledgements_become_one_order_for_the_relay() {
-    let world = World::start().await;
-    let id = world.endpoint("").await;
-    let body = format!("[{}]", [r#"{"type":"t","data":"x"}"#; 4].join(","));
-    let ids = world.manage("POST", "messages", &body).await.json()["ids"].clone();
-    let body = json!({"ids": [ids[3], ids[0], ids[1], ids[0], "nonsense",
-                              "msg_7zzzzzzzzzzzzzzzzzzzzzzzzz"]});
-    let (status, done) = post(&world, id, "acknowledge", &body.to_string()).await;
-    assert_eq!(
-        (status, done),
-        (202, json!({"acknowledged": 4, "unknown": 2}))
-    );
-    let orders = world
-        .db
-        .view()
-        .read_range::<Acknowledge>(&keys::orders(world.account, id), 9)
-        .await
-        .unwrap();
-    assert_eq!(orders.len(), 1);
-    assert_eq!(orders[0].1.seqs, [(Seq(1), Seq(2)), (Seq(4), Seq(4))]);
-    let many = json!({"ids": vec!["x"; 1001]});
-    let (status, refused) = post(&world, id, "acknowledge", &many.to_string()).await;
-    assert_eq!((status, &refused["error"]["field"]), (400, &json!("ids")));
-    assert_eq!(post(&world, id, "acknowledge", "{}").await.0, 400);
-}
-
-#[tokio::test]
-async fn attempts_are_listed_newest_first() {
-    let world = World::start().await;
-    let id = world.endpoint("").await;
-    let account = world.account;
-    world
-        .db
-        .transact(&[account], |tx| async move {
-            for (slot, at) in [(0, 30), (1, 10), (255, 20)] {
-                let row = AttemptRow {
-                    at: Timestamp(NOW.0 + at * 1000),
-                    batch: BatchId(1).to_string(),
-                    kind: AttemptKind::Delivery,
-                    number: 1,
-                    messages: 2,
-                    class: "5xx".into(),
-                    hint: "the endpoint answered 502".into(),
-                    status: Some(502),
-                    took_ms: 12,
-                };
-                tx.put(keys::attempt(account, id, slot), &row)?;
-            }
-            Ok(())
-        })
-        .await
-        .unwrap();
-    let path = format!("endpoints/{id}/attempts");
-    let rows = world.manage("GET", &path, "").await.json()["attempts"].clone();
-    let times: Vec<&str> = rows
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|r| r["at"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        times,
-        [
-            "2026-01-15T10:30:30Z",
-            "2026-01-15T10:30:20Z",
-            "2026-01-15T10:30:10Z"
-        ]
-    );
-    assert_eq!(
-        rows[0],
-        json!({"at":"2026-01-15T10:30:30Z","batch":BatchId(1),"kind":"delivery","number":1,
-               "messages":2,"class":"5xx","hint":"the endpoint answered 502","status":502,
-               "took_ms":12,"verdict":"refused"})
-    );
-    let few = world
-        .manage("GET", &format!("{path}?limit=1"), "")
-        .await
-        .json();
-    assert_eq!(few["attempts"].as_array().unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn dead_letters_go_back_to_the_queue_by_one_job() {
-    let world = World::start().await;
-    let id = world.endpoint("").await;
-    bury(&world, id, &[(1, 5), (8, 8), (10, 20), (30, 31)]).await;
-    let page = world
-        .manage("GET", &format!("endpoints/{id}/dead-letters?limit=2"), "")
-        .await
-        .json();
-    assert_eq!(page["next"], json!(8));
-    assert_eq!(
-        page["dead_letters"][0],
-        json!({"first":1,"last":5,"count":5,"reason":"expired","at":"2026-01-15T10:30:00Z",
-               "attempts":2,"last_class":null,"last_status":null})
-    );
-    let next = format!("endpoints/{id}/dead-letters?limit=9&after=8");
-    let rest = world.manage("GET", &next, "").await.json();
-    assert_eq!(rest["dead_letters"].as_array().unwrap().len(), 2);
-    // Ranges that touch the asked ones go whole.
-    let (status, done) = post(
-        &world,
-        id,
-        "dead-letters/redrive",
-        r#"{"first":3,"last":10}"#,
-    )
-    .await;
-    assert_eq!(
-        (status, &done["messages"], &done["ranges"]),
-        (202, &json!(17), &json!(3))
-    );
-    assert_eq!(done["more"], json!(false));
-    assert_eq!(dead_ranges(&world, id).await, [(30, 31)]);
-    let job: JobId = done["job"].as_str().unwrap().parse().unwrap();
-    let job: Job = world
-        .db
-        .view()
-        .read(&keys::job(world.account, id, job))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(job.kind, JobKind::Redrive);
-    assert_eq!(
-        job.ranges,
-        [(1, 5), (8, 8), (10, 20)].map(|(a, b)| (Seq(a), Seq(b)))
-    );
-    let (_, all) = post(&world, id, "dead-letters/redrive", "").await;
-    assert_eq!(all["messages"], json!(2));
-    let (_, none) = post(&world, id, "dead-letters/redrive", "").await;
-    assert_eq!(
-        none,
-        json!({"job":null,"messages":0,"ranges":0,"more":false})
-    );
-    let (status, _) = post(
-        &world,
-        id,
-        "dead-letters/redrive",
-        r#"{"first":2,"last":1}"#,
-    )
-    .await;
-    assert_eq!(status, 400);
-}
-
-#[tokio::test]
-async fn one_redrive_takes_ten_thousand_ranges_and_says_that_more_remain() {
-    let world = World::start().await;
-    let id = world.endpoint("").await;
-    let ranges: Vec<(u64, u64)> = (0..10_001).map(|n| (n * 2 + 1, n * 2 + 1)).collect();
-    bury(&world, id, &ranges).await;
-    let (_, done) = post(&world, id, "dead-letters/redrive", "").await;
-    assert_eq!(
-        (&done["ranges"], &done["more"]),
-        (&json!(10_000), &json!(true))
-    );
-    assert_eq!(dead_ranges(&world, id).await, [(20_001, 20_001)]);
-}
-
-#[tokio::test]
-async fn a_removed_endpoint_leaves_nothing_behind() {
-    let world = World::start().await;
-    let id = world.endpoint("").await;
-    let stays = world.endpoint("").await;
-    let ranges: Vec<(u64, u64)> = (0..9_000).map(|n| (n * 2 + 1, n * 2 + 1)).collect();
-    bury(&world, id, &ranges).await;
-    bury(&world, stays, &[(1, 1)]).await;
-    let account = world.account;
-    world
-        .db
-        .transact(&[account], |tx| async move {
-            for key in [
-                keys::cursor(account, id),
-                keys::acked(account, id),
-                keys::batch(account, id, BatchId(1)),
-                keys::attempt(account, id, 0),
-                keys::job(account, id, JobId::from_number(1)),
-                keys::order(account, id, JobId::from_number(1)),
-            ] {
-                tx.put(key, &"x")?;
-            }
-            Ok(())
-        })
-        .await
-        .unwrap();
-    let path = format!("endpoints/{id}");
-    let removed = world.manage("DELETE", &path, "").await;
-    assert_eq!(
-        (removed.status, removed.json()),
-        (200, json!({"endpoint": id, "removed": true}))
-    );
-    let everything = hookrelay::store::KeyRange {
-        start: keys::Key::from_stored(String::new()),
-        end: keys::Key::from_stored("~".into()),
-        newest_first: false,
-    };
-    let left = world.db.view().scan(&everything, 100_000).await.unwrap();
-    assert!(
-        left.iter()
-            .all(|(key, _)| !key.as_str().contains(&id.to_string()))
-    );
-    assert_eq!(dead_ranges(&world, stays).await, [(1, 1)]);
-    assert_eq!(world.manage("DELETE", &path, "").await.status, 404);
-}
-
-#[tokio::test]
 async fn endpoints_of_nobody_or_of_others_are_not_found() {
     let world = World::start().await;
     let key = "ffffffffffffffffffffffffffffffff";
     world.add_account("other", "other", key).await;
     let id = world.endpoint("").await;
-    for (method, what) in [
-        ("GET", ""),
-        ("PATCH", ""),
-        ("DELETE", ""),
-        ("POST", "/verify"),
-        ("POST", "/test"),
-        ("POST", "/hold"),
-        ("POST", "/release"),
-        ("POST", "/dead-letters/redrive"),
-        ("GET", "/attempts"),
-        ("GET", "/dead-letters"),
+    for (method, what, body) in [
+        ("GET", "", ""),
+        ("PATCH", "", ""),
+        (
+            "PATCH",
+            "",
+            r#"{"enabled":false,"url":"https://d.example/"}"#,
+        ),
+        ("DELETE", "", ""),
+        ("POST", "/verify", ""),
+        ("POST", "/test", ""),
+        ("POST", "/hold", ""),
+        ("POST", "/release", ""),
+        (
+            "POST",
+            "/acknowledge",
+            r#"{"ids":["msg_00000000000000000000000000"]}"#,
+        ),
+        ("POST", "/dead-letters/redrive", ""),
+        ("GET", "/attempts", ""),
+        ("GET", "/dead-letters", ""),
     ] {
         for (id, key) in [
             (id.to_string(), key),
@@ -731,7 +466,7 @@ async fn endpoints_of_nobody_or_of_others_are_not_found() {
             ("nonsense".to_owned(), key),
         ] {
             let path = format!("/relay/v1/endpoints/{id}{what}");
-            let reply = world.send(method, &path, &[("x-api-key", key)], "").await;
+            let reply = world.send(method, &path, &[("x-api-key", key)], body).await;
             assert_eq!(
                 (reply.status, reply.error().0.as_str()),
                 (404, "NOT_FOUND"),
@@ -740,5 +475,17 @@ async fn endpoints_of_nobody_or_of_others_are_not_found() {
             );
         }
     }
+    // A message cannot name it either, in the words for one that is not there at all.
+    let naming = |id: &str| json!({"type": "t", "data": "x", "endpoints": [id]}).to_string();
+    for id in [id.to_string(), "0123456789ab".to_owned()] {
+        let headers = [("x-api-key", key)];
+        let reply = world
+            .send("POST", "/relay/v1/messages", &headers, &naming(&id))
+            .await;
+        assert_eq!(reply.status, 400);
+        let expected = format!("there is no endpoint {id}");
+        assert_eq!(reply.json()["error"]["message"], expected);
+    }
     assert_eq!(show(&world, id).await["enabled"], json!(true));
+    assert_eq!(show(&world, id).await["url"], "https://c.example/hook");
 }

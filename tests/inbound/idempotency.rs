@@ -2,8 +2,9 @@
 
 use hookrelay::clock::Millis;
 use hookrelay::store::memory::MemoryStore;
+use hookrelay::store::{KeyRange, Store};
 
-use crate::world::{KEY, NOW, Options, Reply, World, step_on};
+use crate::world::{KEY, LOGIN, NOW, Options, PASSWORD, Reply, World, step_on};
 
 const MESSAGE: &str = r#"{"type":"t","data":{"a":1,"b":2}}"#;
 
@@ -160,4 +161,83 @@ async fn of_two_at_once_one_commits_and_the_other_repeats_it_when_it_is_durable(
     let replayed = [&one, &other].map(|reply| reply.header("idempotency-replayed").is_some());
     assert_eq!(replayed.iter().filter(|replayed| **replayed).count(), 1);
     assert_eq!(world.logged().await, 1);
+}
+
+#[tokio::test]
+async fn an_empty_body_is_the_empty_object() {
+    let world = World::start().await;
+    let endpoint = world.endpoint("").await;
+    let path = format!("endpoints/{endpoint}/test");
+    let first = send(&world, "k", &path, "").await;
+    for body in ["", "  ", "{}", " { } "] {
+        let again = send(&world, "k", &path, body).await;
+        assert_eq!((again.status, &again.body), (202, &first.body), "{body:?}");
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_known_to_its_account_and_surface_only() {
+    let world = World::start().await;
+    let other = "ffffffffffffffffffffffffffffffff";
+    world.add_account("other", "other", other).await;
+    let first = send(&world, "k", "messages", MESSAGE).await;
+    let headers = [("x-api-key", other), ("idempotency-key", "k")];
+    let reply = world
+        .send("POST", "/relay/v1/messages", &headers, MESSAGE)
+        .await;
+    assert_eq!(
+        (reply.status, reply.header("idempotency-replayed")),
+        (202, None)
+    );
+    assert_ne!(reply.body, first.body);
+    world.endpoint("").await;
+    let headers = [("idempotency-key", "k")];
+    let pairs = format!(
+        "ai_command=authenticate_notifications&ai_login_id={LOGIN}&ai_login_password={PASSWORD}"
+    );
+    let reply = world.send("POST", "/service", &headers, &pairs).await;
+    assert_eq!(
+        (reply.body.as_str(), reply.header("idempotency-replayed")),
+        ("status=0&status_message=Success&endpoints=1", None)
+    );
+    // A message's own key is another scope.
+    let own = r#"{"type":"t","data":"x","idempotency_key":"k"}"#;
+    let reply = world.manage("POST", "messages", own).await;
+    assert_eq!(reply.status, 202);
+    assert_ne!(reply.body, first.body);
+}
+
+#[tokio::test]
+async fn a_crash_leaves_the_change_with_its_answer_or_neither() {
+    let world = World::with(Options {
+        store: MemoryStore::stepped(),
+        ..Options::default()
+    })
+    .await;
+    let (account, kept) = (world.account, KeyRange::below("idem/"));
+    let survivors = async || {
+        let store = world.store.crash();
+        let messages = store.visible(account).await.unwrap().0;
+        (messages, store.scan(&kept, 9).await.unwrap().len())
+    };
+    let own = r#"{"type":"t","data":"x","idempotency_key":"own"}"#;
+    for (body, before, after) in [(MESSAGE, (0, 0), (1, 1)), (own, (1, 1), (2, 3))] {
+        let key = format!("k{}", before.0);
+        let mut sent = std::pin::pin!(send(&world, &key, "messages", body));
+        // It stands in the store's queue and is not answered.
+        loop {
+            tokio::select! {
+                _ = &mut sent => panic!("answered before it was durable"),
+                () = tokio::task::yield_now() => {}
+            }
+            if world.store.queued() > 0 {
+                break;
+            }
+        }
+        assert_eq!(survivors().await, before, "{body}");
+        assert!(world.store.step());
+        assert_eq!(survivors().await, after, "{body}");
+        assert_eq!(sent.await.status, 202);
+    }
 }

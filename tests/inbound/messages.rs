@@ -9,7 +9,7 @@ use hookrelay::live::Place;
 use hookrelay::store::{Store, Targets, keys};
 use serde_json::json;
 
-use crate::world::{NOW, World};
+use crate::world::{KEY, NOW, World};
 
 #[tokio::test]
 async fn one_message_or_many_are_stored_as_they_came() {
@@ -80,6 +80,11 @@ async fn bad_messages_are_refused_whole_and_name_the_field() {
         (r#"{"type":"message_dead","data":"x"}"#, Some("type")),
         (r#"{"type":"t","data":5}"#, Some("data")),
         (r#"{"type":"t","data":null}"#, Some("data")),
+        (r#"{"type":"t","data":[9223372036854775809]}"#, Some("data")),
+        (
+            r#"{"type":"t","data":[-99999999999999999999]}"#,
+            Some("data"),
+        ),
         (r#"{"type":"t","data":{"a":1,"a":2}}"#, Some("data")),
         (&format!(r#"{{"type":"t","data":{deep}}}"#), Some("data")),
         (&format!(r#"{{"type":"t","data":"{long}"}}"#), Some("data")),
@@ -114,6 +119,27 @@ async fn bad_messages_are_refused_whole_and_name_the_field() {
         assert_eq!(reply.error(), expected, "{body:.80} {}", reply.body);
     }
     assert_eq!(world.logged().await, 0);
+}
+
+#[tokio::test]
+async fn depth_is_counted_from_the_whole_body_with_or_without_an_idempotency_key() {
+    let world = World::start().await;
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let one = |depth| format!(r#"{{"type":"t","data":{}}}"#, nested(depth));
+    for (key, body, status) in [
+        ("a", one(31), 202),
+        ("b", one(32), 400),
+        ("c", format!("[{}]", one(30)), 202),
+        ("d", format!("[{}]", one(31)), 400),
+    ] {
+        let plain = world.manage("POST", "messages", &body).await;
+        assert_eq!(plain.status, status, "{}", plain.body);
+        let headers = [("x-api-key", KEY), ("idempotency-key", key)];
+        let keyed = world
+            .send("POST", "/relay/v1/messages", &headers, &body)
+            .await;
+        assert_eq!(keyed.status, status, "{}", keyed.body);
+    }
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ async fn proxies_and_loopback_make_a_request_secure() {
         u16,
         bool,
     );
-    let cases: [Case; 9] = [
+    let cases: [Case; 12] = [
         (&["127.0.0.0/8"], false, &[(PROTO, "https")], 200, true),
         (
             &["127.0.0.0/8"],
@@ -85,6 +85,10 @@ async fn proxies_and_loopback_make_a_request_secure() {
         (&["127.0.0.0/8"], false, &[], 403, false),
         (&["192.0.2.0/24"], false, &[(PROTO, "https")], 403, false),
         (&[], true, &[], 200, false),
+        (&["192.0.2.0/24"], true, &[], 200, false),
+        // A proxy on this machine is a proxy, not a caller on this machine.
+        (&["127.0.0.0/8"], true, &[], 403, false),
+        (&["127.0.0.0/8"], true, &[(PROTO, "https")], 200, true),
         (&[], true, &[(PROTO, "https")], 403, false),
         (&[], true, &[("X-Forwarded-For", "203.0.113.1")], 403, false),
         (&[], true, &[("Forwarded", "proto=https")], 403, false),

@@ -267,6 +267,10 @@ impl World {
         let context = Arc::new(manage::Context {
             live: live.clone(),
             urls: Arc::new(StrictUrls),
+            batch: manage::BatchDefaults {
+                max_messages: 50,
+                max_bytes: 200_000,
+            },
         });
         let operator = Arc::new(admin::Context {
             core: core.clone(),

@@ -227,8 +227,8 @@ pub(super) async fn keys(call: Call<Bytes>) -> Reply {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct NewKeyWire {
-    name: String,
-    surfaces: Vec<String>,
+    name: Option<String>,
+    surfaces: Option<Vec<String>>,
     per_minute: Option<u32>,
     api_key: Option<String>,
 }
@@ -243,8 +243,8 @@ pub(super) async fn add_key(call: Call<Bytes>) -> Reply {
     };
     check_key(key)?;
     let new = &NewKey {
-        name: wire.name,
-        surfaces: wire.surfaces,
+        name: wire.name.unwrap_or_default(),
+        surfaces: wire.surfaces.unwrap_or_default(),
         per_minute: wire.per_minute,
     };
     let account = call.caller.account;

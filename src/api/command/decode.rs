@@ -16,6 +16,10 @@ use crate::error::{Error, Result};
 /// Parts of a multipart body.
 const MAX_PARTS: usize = 1000;
 
+/// A text that has U+0000 in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HasNull;
+
 /// The parameters of one call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Params {
@@ -33,9 +37,14 @@ impl Params {
     }
 
     /// A one-line text: runs of control characters become one space, white space around it goes;
-    /// what is empty then is absent.
-    pub fn text(&self, name: &str) -> Option<String> {
-        let raw = self.get(name)?;
+    /// what is empty then is absent. U+0000 is refused.
+    pub fn text(&self, name: &str) -> Result<Option<String>, HasNull> {
+        let Some(raw) = self.get(name) else {
+            return Ok(None);
+        };
+        if raw.contains('\0') {
+            return Err(HasNull);
+        }
         let mut text = String::with_capacity(raw.len());
         let mut in_run = false;
         for character in raw.chars() {
@@ -48,7 +57,7 @@ impl Params {
             in_run = control;
         }
         let text = text.trim();
-        (!text.is_empty()).then(|| text.to_owned())
+        Ok((!text.is_empty()).then(|| text.to_owned()))
     }
 
     /// A credential, taken as it is from the first place where it is not blank.
@@ -92,6 +101,9 @@ pub async fn decode(head: &Head, body: Bytes) -> Result<Params> {
 async fn parts(media_type: &str, body: Bytes) -> Result<Pairs> {
     let malformed = || Error::malformed("Malformed request");
     let boundary = multer::parse_boundary(media_type).map_err(|_| malformed())?;
+    if body.is_empty() {
+        return Ok(Pairs::new());
+    }
     let stream = Full::<Bytes>::new(body)
         .map_err(|never: Infallible| never)
         .into_data_stream();
@@ -141,11 +153,17 @@ mod tests {
         assert_eq!(params.get("b"), Some("query"));
         assert_eq!(params.credential("key"), Some("query"));
         assert_eq!(params.credential("none"), None);
-        assert_eq!(params.text("t").as_deref(), Some("x y"));
-        assert_eq!(params.text("e"), None);
+        assert_eq!(params.text("t"), Ok(Some("x y".to_owned())));
+        assert_eq!(params.text("e"), Ok(None));
+        assert_eq!(params.text("none"), Ok(None));
         assert_eq!(
             params.canonical(&["key", "t", "e"]),
             r#"{"a":"body","b":"query"}"#
         );
+        let params = Params {
+            query: map(&[("z", "x")]),
+            body: map(&[("z", "x\0")]),
+        };
+        assert_eq!(params.text("z"), Err(HasNull));
     }
 }

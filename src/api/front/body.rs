@@ -3,8 +3,6 @@
 //! Owns reading (check 5 of `protocols/transport.md` section 2) and the decoding of query and
 //! urlencoded pairs (section 5). Does not know what the pairs mean.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -25,13 +23,13 @@ pub enum BodyFault {
     Broken,
 }
 
-/// The whole body, at most `max` bytes, complete within `deadline` from now. A `Content-Length`
-/// above `max` is refused before anything is read.
+/// The whole body, at most `max` bytes, complete at `end`. A `Content-Length` above `max` is
+/// refused before anything is read.
 pub async fn read_body(
     headers: &HeaderMap,
     mut body: Body,
     max: usize,
-    deadline: Duration,
+    end: Instant,
 ) -> Result<Bytes, BodyFault> {
     let announced = headers
         .get(CONTENT_LENGTH)
@@ -40,7 +38,6 @@ pub async fn read_body(
     if announced.is_some_and(|length| length > max) {
         return Err(BodyFault::TooLarge);
     }
-    let end = Instant::now() + deadline;
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     loop {

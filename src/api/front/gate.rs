@@ -16,7 +16,7 @@ use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, RETRY_
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use sha2::{Digest, Sha256};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::body::{BodyFault, read_body};
 use super::site::Note;
@@ -87,6 +87,8 @@ impl<S: Surface> Gate<S> {
         note: &mut Note,
     ) -> Result<Passed<S::Input>, Stop> {
         let (core, surface) = (&self.core, &self.surface);
+        // The header block has just ended; what the credentials cost counts too.
+        let end = Instant::now() + core.settings.body_deadline.into();
         if !core.accepting.get() && !surface.always_open() {
             return Err(Error::unavailable("Service unavailable").into());
         }
@@ -94,8 +96,7 @@ impl<S: Surface> Gate<S> {
         if surface.credentials_in_head() {
             caller = Some(self.identify(head, None, decision, note).await?);
         }
-        let (max, deadline) = (core.settings.max_body, core.settings.body_deadline.into());
-        let body = read_body(&head.headers, body, max, deadline)
+        let body = read_body(&head.headers, body, core.settings.max_body, end)
             .await
             .map_err(Stop::Body)?;
         if is_encoded(&head.headers) {

@@ -27,22 +27,21 @@ pub fn judge(settings: &Settings, peer: IpAddr, tls: bool, headers: &HeaderMap) 
         return Security::Secure;
     }
     let peer = peer.to_canonical();
-    let mut protos = headers.get_all("x-forwarded-proto").iter().peekable();
-    let forwarded = protos.peek().is_some();
-    if forwarded && is_trusted(&settings.trusted_proxies, peer) {
-        let all_https = protos.all(|value| {
-            value.to_str().is_ok_and(|value| {
-                value
-                    .split(',')
-                    .all(|one| one.trim().eq_ignore_ascii_case("https"))
-            })
-        });
-        if all_https {
-            return Security::Secure;
-        }
+    if is_trusted(&settings.trusted_proxies, peer) {
+        // A proxy speaks for callers elsewhere even where it runs on this machine, so line c is
+        // not for it: without `X-Forwarded-Proto` it is insecure.
+        let mut protos = fields(headers, "x-forwarded-proto").peekable();
+        let told = protos.peek().is_some();
+        let all_https = protos.all(|one| one.eq_ignore_ascii_case(b"https"));
+        return if told && all_https {
+            Security::Secure
+        } else {
+            Security::Insecure
+        };
     }
-    let came_through =
-        forwarded || headers.contains_key("x-forwarded-for") || headers.contains_key(FORWARDED);
+    let came_through = headers.contains_key("x-forwarded-proto")
+        || headers.contains_key("x-forwarded-for")
+        || headers.contains_key(FORWARDED);
     if settings.insecure_loopback && peer.is_loopback() && !came_through {
         return Security::Loopback;
     }
@@ -56,15 +55,11 @@ pub fn client(settings: &Settings, peer: IpAddr, headers: &HeaderMap) -> IpAddr 
     if !is_trusted(proxies, peer) {
         return peer;
     }
-    let values: Vec<&str> = headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .collect();
+    let values: Vec<&[u8]> = fields(headers, "x-forwarded-for").collect();
     for value in values.into_iter().rev() {
         // What cannot be read was not written by a proxy of ours: believe nothing before it.
-        let Ok(address) = value.trim().parse::<IpAddr>() else {
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        let Ok(address) = text.parse::<IpAddr>() else {
             return peer;
         };
         let address = address.to_canonical();
@@ -75,12 +70,23 @@ pub fn client(settings: &Settings, peer: IpAddr, headers: &HeaderMap) -> IpAddr 
     peer
 }
 
+/// Every entry of a header whose values are comma lists, all its fields in their order.
+fn fields<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+    headers
+        .get_all(name)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+}
+
 fn is_trusted(proxies: &[IpNet], address: IpAddr) -> bool {
     proxies.iter().any(|proxy| proxy.contains(&address))
 }
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderValue;
+
     use super::*;
 
     type Fields = &'static [(&'static str, &'static str)];
@@ -88,7 +94,7 @@ mod tests {
     fn headers(pairs: Fields) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
-            headers.append(*name, value.parse().unwrap());
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         headers
     }
@@ -128,6 +134,23 @@ mod tests {
                 Insecure,
             ),
             (proxy, false, false, &[(PROTO, "")], Insecure),
+            (proxy, false, false, &[(PROTO, "https,")], Insecure),
+            (
+                proxy,
+                false,
+                false,
+                &[(PROTO, "https"), (PROTO, "")],
+                Insecure,
+            ),
+            (proxy, false, false, &[(PROTO, "https\u{fc}")], Insecure),
+            (proxy, false, false, &[(PROTO, "wss")], Insecure),
+            (
+                proxy,
+                false,
+                false,
+                &[(PROTO, "https"), (PROTO, " HtTpS ,https")],
+                Secure,
+            ),
             (proxy, false, false, &[], Insecure),
             (
                 proxy,
@@ -166,6 +189,26 @@ mod tests {
     }
 
     #[test]
+    fn a_trusted_proxy_on_this_machine_is_no_loopback_caller() {
+        let settings = Settings {
+            trusted_proxies: vec!["127.0.0.1/32".parse().unwrap(), "::1/128".parse().unwrap()],
+            insecure_loopback: true,
+            ..Settings::default()
+        };
+        let judged = |peer: &str, pairs| {
+            let peer = peer.parse().unwrap();
+            judge(&settings, peer, false, &headers(pairs))
+        };
+        for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            let https = &[("x-forwarded-proto", "https")];
+            assert_eq!(judged(peer, https), Security::Secure, "{peer}");
+            assert_eq!(judged(peer, &[]), Security::Insecure, "{peer}");
+        }
+        // Another loopback address is not the proxy.
+        assert_eq!(judged("127.0.0.2", &[]), Security::Loopback);
+    }
+
+    #[test]
     fn the_client_is_the_rightmost_stranger() {
         const FOR: &str = "x-forwarded-for";
         let cases: &[(&str, Fields, &str)] = &[
@@ -184,6 +227,20 @@ mod tests {
             ),
             ("192.0.2.7", &[(FOR, "192.0.2.8, 192.0.2.9")], "192.0.2.7"),
             ("192.0.2.7", &[(FOR, "203.0.113.5, rubbish")], "192.0.2.7"),
+            ("192.0.2.7", &[(FOR, "203.0.113.5,")], "192.0.2.7"),
+            // A field that a stranger made unreadable hides nothing that stands behind it.
+            (
+                "192.0.2.7",
+                &[(FOR, "10.9.9.9"), (FOR, "\u{fc}, 203.0.113.5")],
+                "203.0.113.5",
+            ),
+            (
+                "192.0.2.7",
+                &[(FOR, "10.9.9.9"), (FOR, "\u{fc}")],
+                "192.0.2.7",
+            ),
+            ("::ffff:192.0.2.7", &[(FOR, "2001:db8::5")], "2001:db8::5"),
+            ("192.0.2.7", &[(FOR, "::ffff:203.0.113.5")], "203.0.113.5"),
         ];
         for (peer, pairs, expected) in cases {
             let got = client(&settings(false), peer.parse().unwrap(), &headers(pairs));

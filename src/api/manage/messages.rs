@@ -21,7 +21,7 @@ use crate::domain::registration;
 use crate::error::{Error, Result};
 use crate::id::{EndpointId, MessageId};
 use crate::json::{self, Shape};
-use crate::store::Message;
+use crate::store::{Message, ReadError};
 
 /// Messages of one request.
 const MAX_MESSAGES: usize = 1000;
@@ -64,6 +64,8 @@ fn decode(body: &Bytes) -> Result<Vec<NewMessage>> {
     };
     let text = json::text(body).map_err(|error| malformed(&error))?;
     let several = text.trim_start().starts_with('[');
+    // The levels of the body around a message's data.
+    let depth = json::MAX_DEPTH - if several { 2 } else { 1 };
     let wires: Vec<Wire<'_>> = if several {
         serde_json::from_str(text)
     } else {
@@ -86,14 +88,14 @@ fn decode(body: &Bytes) -> Result<Vec<NewMessage>> {
                 };
                 Error::invalid(field, message)
             };
-            take(body, wire).map_err(|(field, message)| fault(field, message))
+            take(body, wire, depth).map_err(|(field, message)| fault(field, message))
         })
         .collect()
 }
 
-fn take(body: &Bytes, wire: Wire<'_>) -> Result<NewMessage, (&'static str, String)> {
+fn take(body: &Bytes, wire: Wire<'_>, depth: usize) -> Result<NewMessage, (&'static str, String)> {
     let raw = wire.data.get();
-    let shape = json::check(raw).map_err(|error| ("data", error.to_string()))?;
+    let shape = json::check(raw, depth).map_err(|error| ("data", error.to_string()))?;
     if !matches!(shape, Shape::Text | Shape::Object | Shape::Array) {
         return Err(("data", "must be a text, an object or an array".to_owned()));
     }
@@ -170,14 +172,22 @@ async fn find(call: &Call<Bytes>) -> Result<Arc<Message>> {
         .param("message")
         .and_then(|text| text.parse().ok())
         .ok_or_else(missing)?;
+    named(call, id).await?.ok_or_else(missing)
+}
+
+/// The message with this id in the caller's log. Sequences are guessed easily, so the whole id is
+/// compared.
+pub(super) async fn named(call: &Call<Bytes>, id: MessageId) -> Result<Option<Arc<Message>>> {
     let store = call.core.db.store();
     let page = store
         .read_log(call.caller.account, id.seq(), 1, 1)
         .await
-        .map_err(|_| Error::unavailable("The store cannot be read now"))?;
-    // Sequences are guessed easily; the whole id is not.
-    page.messages
-        .into_iter()
-        .find(|message| message.id == id)
-        .ok_or_else(missing)
+        .map_err(|error| match error {
+            ReadError::Unavailable => Error::unavailable("The store cannot be read now"),
+            ReadError::Corrupt => {
+                tracing::error!(%id, "a stored message cannot be read");
+                Error::internal()
+            }
+        })?;
+    Ok(page.messages.into_iter().find(|message| message.id == id))
 }

@@ -10,14 +10,15 @@ use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::endpoints::{now, shown};
-use super::messages::Ids;
+use super::messages::{Ids, named};
 use super::{Context, endpoint_of, page, parse_seq};
 use crate::api::dialect::{Reply, answer, decode, ok};
 use crate::api::front::Call;
 use crate::domain::event::DeadReason;
-use crate::domain::{acknowledgement, attempt_log, dead_letter, endpoint, message, registration};
+use crate::domain::{acknowledgement, attempt_log, dead_letter, endpoint, message};
 use crate::error::{Error, Result};
 use crate::id::{JobId, MessageId, Seq};
+use crate::store::Message;
 
 /// Ids of one acknowledgement.
 const MAX_ACKNOWLEDGED: usize = 1000;
@@ -29,7 +30,7 @@ pub(super) async fn verify(State(context): State<Arc<Context>>, call: Call<Bytes
     let (call, account) = (&call, call.caller.account);
     let done = call
         .commit_order(|tx| async move {
-            let found = registration::verify_again(&tx, account, id).await?;
+            let found = endpoint::verify(&tx, account, id).await?;
             shown(call, &found, now.as_ref())
         })
         .await?;
@@ -93,7 +94,7 @@ struct AcknowledgeWire {
 
 #[derive(Serialize)]
 struct Acknowledged {
-    /// Messages of the log that were named.
+    /// Messages for this endpoint that were named.
     acknowledged: usize,
     /// Ids that name none.
     unknown: usize,
@@ -106,17 +107,23 @@ pub(super) async fn acknowledge(call: Call<Bytes>) -> Reply {
     if wire.ids.len() > MAX_ACKNOWLEDGED {
         return Err(Error::invalid("ids", "must be at most 1000").into());
     }
-    let seqs = &known(&call, &wire.ids).await?;
+    let messages = &known(&call, &wire.ids).await?;
     let account = call.caller.account;
-    let named = wire.ids.len();
+    let given = wire.ids.len();
     let done = call
         .commit_order(|tx| async move {
-            acknowledgement::order(&tx, account, id, seqs.clone()).await?;
+            let endpoint = endpoint::load(&tx, account, id).await?;
+            let seqs: Vec<Seq> = messages
+                .iter()
+                .filter(|message| endpoint.admits(message))
+                .map(|message| message.seq())
+                .collect();
+            acknowledgement::order(&tx, account, id, &seqs).await?;
             answer(
                 StatusCode::ACCEPTED,
                 &Acknowledged {
                     acknowledged: seqs.len(),
-                    unknown: named - seqs.len(),
+                    unknown: given - seqs.len(),
                 },
             )
         })
@@ -124,20 +131,13 @@ pub(super) async fn acknowledge(call: Call<Bytes>) -> Reply {
     Ok(done)
 }
 
-/// Sequences of those ids that name a message of the caller's log, whole.
-async fn known(call: &Call<Bytes>, ids: &[String]) -> Result<Vec<Seq>> {
-    let store = call.core.db.store();
-    let mut seqs = Vec::with_capacity(ids.len());
+/// The messages of the caller's log that these ids name, each id compared whole.
+async fn known(call: &Call<Bytes>, ids: &[String]) -> Result<Vec<Arc<Message>>> {
+    let mut messages = Vec::with_capacity(ids.len());
     for id in ids.iter().filter_map(|id| id.parse::<MessageId>().ok()) {
-        let page = store
-            .read_log(call.caller.account, id.seq(), 1, 1)
-            .await
-            .map_err(|_| Error::unavailable("The store cannot be read now"))?;
-        if page.messages.first().is_some_and(|found| found.id == id) {
-            seqs.push(id.seq());
-        }
+        messages.extend(named(call, id).await?);
     }
-    Ok(seqs)
+    Ok(messages)
 }
 
 #[derive(Serialize)]

@@ -33,6 +33,7 @@ mod limits;
 mod overlay;
 mod queue;
 mod reader;
+mod recent;
 mod settings;
 mod shared;
 mod tail;
@@ -201,12 +202,23 @@ fn prepare(directory: &Directory, settings: &Settings) -> Result<Opened, OpenErr
 impl Store for SledStore {
     async fn get(&self, key: &Key) -> Result<Option<Versioned>, ReadError> {
         let generation = self.shared.generation()?;
-        if let Some((version, value)) = self.shared.front().get(key) {
-            return Ok(value.map(|value| Versioned { version, value }));
+        let ticket = {
+            let front = self.shared.front();
+            if let Some((version, value)) = front.get(key) {
+                return Ok(value.map(|value| Versioned { version, value }));
+            }
+            if let Some(found) = front.recent.get(key) {
+                return Ok(Some(found));
+            }
+            front.recent.ticket()
+        };
+        let wanted = key.clone();
+        let read = move |disk: &Disk| disk.get(wanted.as_str().as_bytes());
+        let found = self.shared.readers.ask(generation, read).await?;
+        if let Some(found) = &found {
+            self.shared.front().recent.keep(ticket, key, found);
         }
-        let key = key.clone();
-        let read = move |disk: &Disk| disk.get(key.as_str().as_bytes());
-        self.shared.readers.ask(generation, read).await
+        Ok(found)
     }
 
     async fn scan(

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::disk::LogState;
 use super::limits::Limits;
+use super::recent::Recent;
 use super::tail::Tail;
 use crate::clock::Stopwatch;
 use crate::id::{AccountId, Seq};
@@ -133,6 +134,8 @@ pub struct Front {
     pub limits: Limits,
     /// The newest visible messages.
     pub tail: Tail,
+    /// Records that are read again and again.
+    pub recent: Recent,
     /// Orders to trim, the oldest first.
     pub trims: VecDeque<Trim>,
     last: Version,
@@ -153,6 +156,7 @@ impl Front {
             generation: 0,
             limits,
             tail,
+            recent: Recent::default(),
             trims: VecDeque::new(),
             last,
             queue: VecDeque::new(),
@@ -374,6 +378,9 @@ impl Front {
     ) {
         for queued in group {
             self.take_off(queued);
+            for write in &queued.commit.writes {
+                self.recent.changed(write.key());
+            }
             for append in &queued.commit.appends {
                 self.tail.push(append.account, append.message.clone());
             }
@@ -393,6 +400,7 @@ impl Front {
         self.overlay.clear();
         self.logs.clear();
         self.tail.clear();
+        self.recent.clear();
         self.bytes = 0;
         self.urgent = 0;
         let waiting = std::mem::take(&mut self.queue).into();

@@ -1,6 +1,6 @@
 //! `authenticate_notifications` (`protocols/command-api.md` 4.1): opens the caller's endpoints.
 
-use super::{CommandCall, Failure};
+use super::{CommandCall, Failure, Findings};
 use crate::api::command::encode;
 use crate::api::front::Answer;
 use crate::auth::proof::key_digest;
@@ -12,14 +12,18 @@ pub async fn run(call: &CommandCall) -> Result<Answer, Failure> {
     let Some(login) = call.caller.login.as_deref() else {
         return Err(Error::forbidden("Permission denied").into());
     };
-    let named = match call.input.text("endpoint_id") {
+    let mut findings = Findings::default();
+    let endpoint = findings.text(call, "endpoint_id");
+    let key = findings.text(call, "key");
+    findings.none()?;
+    let named = match endpoint {
         None => None,
         Some(text) => {
             let id: Result<EndpointId, _> = text.parse();
             Some(id.map_err(|_| Error::not_found("Record does not exist"))?)
         }
     };
-    let key = call.input.text("key").map(|key| key_digest(&key));
+    let key = key.map(|key| key_digest(&key));
     let (account, key) = (call.caller.account, key.as_deref());
     // Stored even at a disk limit: what opens an endpoint lets its backlog drain.
     let answer = call

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::Params;
+use super::decode::HasNull;
 use crate::api::front::{Answer, Call};
 use crate::error::Error;
 
@@ -33,6 +34,30 @@ impl From<Error> for Failure {
     }
 }
 
+/// Everything that is wrong with the parameters of a call, as it is found: reported together.
+#[derive(Default)]
+struct Findings(Vec<String>);
+
+impl Findings {
+    /// The one-line text of an optional parameter.
+    fn text(&mut self, call: &CommandCall, name: &str) -> Option<String> {
+        call.input.text(name).unwrap_or_else(|HasNull| {
+            self.0
+                .push(format!("Invalid value for parameter \"{name}\""));
+            None
+        })
+    }
+
+    /// Goes on only if nothing was found.
+    fn none(self) -> Result<(), Failure> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::Findings(self.0))
+        }
+    }
+}
+
 /// Characters of an unknown name that are shown again.
 const MAX_SHOWN: usize = 64;
 
@@ -49,7 +74,10 @@ const TABLE: [(&str, Run); 2] = [
 
 /// Runs the command that the call names.
 pub async fn run(call: &CommandCall) -> Result<Answer, Failure> {
-    let Some(name) = call.input.text("ai_command") else {
+    let mut findings = Findings::default();
+    let name = findings.text(call, "ai_command");
+    findings.none()?;
+    let Some(name) = name else {
         let missing = "ERROR: Required parameter \"ai_command\" missing";
         return Err(Failure::Findings(vec![missing.to_owned()]));
     };
