@@ -40,7 +40,7 @@ const ROOMS: [(&str, &[&str]); 27] = [
     ("auth", &["shared", "domain", "store", "auth::proof"]),
     ("auth::proof", &["shared", "domain", "store", "auth"]),
     ("limit", &["shared", "domain"]),
-    ("relay::engine", &["clock", "id", "attempt"]),
+    ("relay::engine", &["clock", "id", "attempt", "live"]),
     (
         "relay",
         &[
