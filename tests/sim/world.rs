@@ -1461,6 +1461,7 @@ impl World {
             && self.store.queued() == 0
             && self.transactions.is_empty()
             && self.receipts.is_empty()
+            && self.is_all_seen()
             && self.held.is_none()
             && !self
                 .agenda
@@ -1468,8 +1469,26 @@ impl World {
                 .any(|event| matches!(event, Event::Input(_) | Event::Produce | Event::Confirm(_)))
     }
 
+    /// How far each log was read is stored to its end: what is not can never be trimmed. (What a
+    /// failing store dropped of it is stored with the next message.)
+    fn is_all_seen(&self) -> bool {
+        let mut accounts = self.accounts.iter();
+        self.swarm.store_failures
+            || accounts.all(|account| {
+                let seen = now(async { records::load_seen(&self.database.view(), *account).await });
+                let listened = self
+                    .audiences
+                    .get(account)
+                    .is_some_and(|audience| !audience.is_empty());
+                !listened || seen == now(self.store.visible(*account))
+            })
+    }
+
     fn verify_end(&mut self) -> Result<(), String> {
         self.audit()?;
+        if !self.is_all_seen() {
+            return Err("how far a log was read is not stored to its end".into());
+        }
         for (endpoint, account) in self.endpoint_ids() {
             let audience = self.audiences.get(&account);
             let Some(record) = audience.and_then(|found| found.record(endpoint)).cloned() else {
