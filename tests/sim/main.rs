@@ -8,6 +8,9 @@
 mod audit;
 mod consumer;
 mod ledger;
+mod operator;
+mod population;
+mod shell;
 mod world;
 
 use std::time::Duration;
@@ -31,8 +34,10 @@ fn kept_seeds() -> impl Iterator<Item = u64> {
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(|line| {
             let seed = line.split_whitespace().next().unwrap_or_default();
-            seed.parse()
-                .expect("seeds.txt holds one number a line, a reason behind it")
+            match seed.parse() {
+                Ok(seed) => seed,
+                Err(_) => panic!("seeds.txt holds one number a line, a reason behind it: {line}"),
+            }
         })
 }
 

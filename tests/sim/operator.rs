@@ -283,6 +283,7 @@ impl World {
             && self.store.queued() == 0
             && self.transactions.is_empty()
             && self.receipts.is_empty()
+            && self.is_all_seen()
             && self.held.is_none()
             && !self
                 .agenda
@@ -292,6 +293,9 @@ impl World {
 
     pub(crate) fn verify_end(&mut self) -> Result<(), String> {
         self.audit()?;
+        if !self.is_all_seen() {
+            return Err("how far a log was read is not stored to its end".into());
+        }
         for (endpoint, account) in self.endpoint_ids() {
             let audience = self.audiences.get(&account);
             let Some(record) = audience.and_then(|found| found.record(endpoint)).cloned() else {

@@ -1,7 +1,7 @@
 //! The simulated world: one agenda of events around the real engine.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,45 +10,32 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use bytes::Bytes;
 use hookrelay::attempt::{Class, Outcome};
 use hookrelay::clock::{Clock, Entropy, Millis, Timestamp};
-use hookrelay::domain::authentication::{self, AuthResult};
-use hookrelay::domain::dead_letter::{self, DeadRange};
-use hookrelay::domain::endpoint::{
-    self, AuthState, Authentication, DisabledReason, Endpoint, FilterVersion, Ordering, Protocol,
-    ScheduleOverride,
-};
-use hookrelay::domain::event::{AuthFailure, Method};
-use hookrelay::domain::job::Job;
-use hookrelay::domain::registration::{self, NewEndpoint};
-use hookrelay::domain::secret::Sealed;
-use hookrelay::error::{Error, Kind};
+use hookrelay::domain::authentication::AuthResult;
+use hookrelay::error::Error;
 use hookrelay::id::{AccountId, EndpointId, JobId, MessageId, Seq};
 use hookrelay::relay::engine::schedule;
-use hookrelay::relay::engine::{
-    Action, AttemptId, BatchState, Change, DisableReason, Engine, Input, Purpose, Ranges, Settings,
-    Token,
-};
-use hookrelay::relay::persist::{self, Lanes, Persist};
+use hookrelay::relay::engine::{AttemptId, BatchState, Engine, Input, Settings, Token};
+use hookrelay::relay::persist::{Lanes, Persist};
 use hookrelay::relay::tail::Audience;
-use hookrelay::relay::{facts, housekeeping, reader, records, recover};
+use hookrelay::relay::{records, recover};
 use hookrelay::store::memory::MemoryStore;
-use hookrelay::store::{CommitError, Database, Durability, Message, Receipt, Store, Targets, keys};
+use hookrelay::store::{CommitError, Database, Receipt, Store, keys};
 
-use crate::audit::{History, audit};
+use crate::audit::History;
 use crate::consumer::Consumer;
 use crate::ledger::Ledger;
 
-const START: u64 = 1_768_473_000_000;
+pub(crate) const START: u64 = 1_768_473_000_000;
 /// Faults happen for so long; then everything heals and must come to rest.
-const TROUBLE: u64 = 6 * 3_600_000;
-const DEAD_RETENTION: Millis = Millis::days(14);
+pub(crate) const TROUBLE: u64 = 6 * 3_600_000;
+pub(crate) const DEAD_RETENTION: Millis = Millis::days(14);
 /// By then everything accepted is settled.
-const REST: u64 = 30 * 86_400_000;
-const MAX_STEPS: u64 = 400_000;
-const LOGIN: &str = "apiuser";
-const TYPES: [&str; 4] = ["new_lead", "new_order", "generic", "update_lead"];
+pub(crate) const REST: u64 = 30 * 86_400_000;
+pub(crate) const MAX_STEPS: u64 = 400_000;
+pub(crate) const LOGIN: &str = "apiuser";
+pub(crate) const TYPES: [&str; 4] = ["new_lead", "new_order", "generic", "update_lead"];
 
 /// A bug planted between the engine and its world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +111,7 @@ impl Summary {
 }
 
 #[derive(Debug)]
-enum Event {
+pub(crate) enum Event {
     StoreStep,
     Input(Input),
     Produce,
@@ -144,7 +131,7 @@ enum Event {
 }
 
 /// What a transaction under way leads to.
-enum After {
+pub(crate) enum After {
     Accepted(AccountId, Vec<MessageId>),
     /// The facts of an endpoint changed; then these inputs.
     Facts(EndpointId, Vec<Input>),
@@ -155,55 +142,55 @@ enum After {
     Nothing,
 }
 
-type Transaction = Pin<Box<dyn Future<Output = Result<After, Error>>>>;
+pub(crate) type Transaction = Pin<Box<dyn Future<Output = Result<After, Error>>>>;
 
 /// Which kinds of fault this seed has.
 #[derive(Debug)]
-struct Swarm {
-    crashes: bool,
-    store_failures: bool,
-    clock_steps: bool,
-    operators: bool,
-    slow_disk: bool,
-    trims: bool,
+pub(crate) struct Swarm {
+    pub(crate) crashes: bool,
+    pub(crate) store_failures: bool,
+    pub(crate) clock_steps: bool,
+    pub(crate) operators: bool,
+    pub(crate) slow_disk: bool,
+    pub(crate) trims: bool,
 }
 
 pub struct World {
-    seed: u64,
-    bug: Option<Bug>,
+    pub(crate) seed: u64,
+    pub(crate) bug: Option<Bug>,
     /// True time; the wall clock differs by `offset`.
-    now: u64,
-    offset: i64,
-    clock: Clock,
-    entropy: Entropy,
-    store: Arc<MemoryStore>,
-    database: Database,
-    engine: Engine,
-    settings: Settings,
-    defaults: schedule::Settings,
-    agenda: BTreeMap<(u64, u64), Event>,
-    next_event: u64,
-    wake_at: Option<u64>,
-    audiences: BTreeMap<AccountId, Audience>,
-    tails: BTreeMap<AccountId, Seq>,
-    lanes: Lanes,
-    receipts: VecDeque<(EndpointId, Token, Receipt)>,
-    transactions: Vec<Transaction>,
-    consumers: BTreeMap<EndpointId, Consumer>,
+    pub(crate) now: u64,
+    pub(crate) offset: i64,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) database: Database,
+    pub(crate) engine: Engine,
+    pub(crate) settings: Settings,
+    pub(crate) defaults: schedule::Settings,
+    pub(crate) agenda: BTreeMap<(u64, u64), Event>,
+    pub(crate) next_event: u64,
+    pub(crate) wake_at: Option<u64>,
+    pub(crate) audiences: BTreeMap<AccountId, Audience>,
+    pub(crate) tails: BTreeMap<AccountId, Seq>,
+    pub(crate) lanes: Lanes,
+    pub(crate) receipts: VecDeque<(EndpointId, Token, Receipt)>,
+    pub(crate) transactions: Vec<Transaction>,
+    pub(crate) consumers: BTreeMap<EndpointId, Consumer>,
     /// Whose endpoint is or was which.
-    owners: BTreeMap<EndpointId, AccountId>,
+    pub(crate) owners: BTreeMap<EndpointId, AccountId>,
     /// What a planted bug holds back.
-    held: Option<Persist>,
-    history: History,
-    accounts: Vec<AccountId>,
-    swarm: Swarm,
-    rng: fastrand::Rng,
-    ledger: Ledger,
-    healed: bool,
-    summary: Summary,
-    hasher: DefaultHasher,
-    trace: VecDeque<String>,
-    verbose: bool,
+    pub(crate) held: Option<Persist>,
+    pub(crate) history: History,
+    pub(crate) accounts: Vec<AccountId>,
+    pub(crate) swarm: Swarm,
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) ledger: Ledger,
+    pub(crate) healed: bool,
+    pub(crate) summary: Summary,
+    pub(crate) hasher: DefaultHasher,
+    pub(crate) trace: VecDeque<String>,
+    pub(crate) verbose: bool,
 }
 
 impl World {
@@ -288,7 +275,7 @@ impl World {
         }
     }
 
-    fn live(&mut self) -> Result<(), String> {
+    pub(crate) fn live(&mut self) -> Result<(), String> {
         self.populate()?;
         self.plan();
         let mut steps = 0;
@@ -311,17 +298,17 @@ impl World {
         self.verify_end()
     }
 
-    fn wall(&self) -> Timestamp {
+    pub(crate) fn wall(&self) -> Timestamp {
         Timestamp(self.now.saturating_add_signed(self.offset))
     }
 
-    fn at(&mut self, delay: u64, event: Event) {
+    pub(crate) fn at(&mut self, delay: u64, event: Event) {
         self.next_event += 1;
         self.agenda
             .insert((self.now + delay, self.next_event), event);
     }
 
-    fn note(&mut self, line: impl FnOnce() -> String) {
+    pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
         let line = format!("{} {}", self.now - START, line());
         line.hash(&mut self.hasher);
         if self.verbose {
@@ -333,141 +320,7 @@ impl World {
         }
     }
 
-    /// Endpoints with drawn settings, stored before anything else happens.
-    fn populate(&mut self) -> Result<(), String> {
-        let mut number = 0;
-        for account in self.accounts.clone() {
-            for _ in 0..self.rng.u64(1..4) {
-                number += 1;
-                let reliable = number == 1;
-                let record = self.draw_endpoint(account, number, reliable);
-                self.consumers
-                    .insert(record.id, Consumer::new(self.seed * 31 + number, reliable));
-                self.owners.insert(record.id, account);
-                let record = &record;
-                let accounts = [account];
-                let stored = self.database.transact(&accounts, |tx| async move {
-                    tx.put(keys::account_login(account, LOGIN), &LOGIN)?;
-                    endpoint::save(&tx, record)
-                });
-                let mut stored = Box::pin(stored);
-                loop {
-                    let polled = poll(stored.as_mut());
-                    if let Some(result) = polled {
-                        result.map_err(|error| error.to_string())?;
-                        break;
-                    }
-                    self.store.step();
-                }
-            }
-        }
-        self.start_engine()
-    }
-
-    fn draw_endpoint(&mut self, account: AccountId, number: u64, reliable: bool) -> Endpoint {
-        let rng = &mut self.rng;
-        let standard = rng.u8(0..3) == 0;
-        let types = draw_types(rng);
-        let thin = !reliable && !standard && rng.u8(0..8) == 0;
-        Endpoint {
-            id: EndpointId::from_number(number),
-            account,
-            login: LOGIN.into(),
-            url: "https://consumer.example/hook".into(),
-            description: String::new(),
-            created_at: Timestamp(START),
-            start: Seq(1),
-            filters: vec![FilterVersion {
-                from: Seq(1),
-                types,
-            }],
-            protocol: if standard {
-                Protocol::Standard
-            } else {
-                Protocol::Relay
-            },
-            send_key: true,
-            send_messages: !thin,
-            ignore_confirmation: !reliable && rng.u8(0..10) == 0,
-            strict_fields: false,
-            ordering: if !reliable && rng.u8(0..3) == 0 {
-                Ordering::Strict
-            } else {
-                Ordering::Relaxed
-            },
-            max_messages: rng.u32(1..20),
-            max_bytes: rng.u32(10..2000),
-            auth_lifetime: Millis::minutes(rng.u64(5..600)),
-            headers: None,
-            schedule: ScheduleOverride::default(),
-            signing_secret: Sealed("sealed".into()),
-            retiring_secret: None,
-            order: endpoint::Order::Enabled,
-            order_since: Timestamp(START),
-            offered_since: Timestamp(START),
-            authentication: Authentication {
-                state: AuthState::Unverified,
-                since: Timestamp(START),
-                failures: 0,
-                generation: 0,
-                asked: false,
-                offered_keys: Vec::new(),
-            },
-        }
-    }
-
-    /// Draws when what happens.
-    fn plan(&mut self) {
-        let bursts = self.rng.u64(3..40);
-        let mut busy = Vec::new();
-        for _ in 0..bursts {
-            let time = self.rng.u64(0..TROUBLE);
-            self.at(time, Event::Produce);
-            busy.push(time);
-        }
-        for id in self.consumers.keys().copied().collect::<Vec<_>>() {
-            for _ in 0..self.rng.u64(0..12) {
-                let time = self.rng.u64(0..TROUBLE);
-                self.at(time, Event::ConsumerChanges(id));
-            }
-        }
-        let sow = |on: bool, most: u64, event: fn() -> Event, world: &mut Self| {
-            for _ in 0..if on { world.rng.u64(1..most) } else { 0 } {
-                let time = world.draw_time(&busy);
-                world.at(time, event());
-            }
-        };
-        let Swarm {
-            crashes,
-            clock_steps,
-            operators,
-            ..
-        } = self.swarm;
-        sow(crashes, 12, || Event::Crash, self);
-        sow(clock_steps, 4, || Event::ClockStep, self);
-        sow(operators, 24, || Event::Operate, self);
-        if self.swarm.trims {
-            for _ in 0..self.rng.u64(1..60) {
-                let (time, account) = (self.draw_time(&busy), self.draw_account());
-                self.at(time, Event::Trim(account));
-            }
-        }
-        self.at(TROUBLE, Event::Heal);
-    }
-
-    /// Any time, or one when much is under way: that is when things meet.
-    fn draw_time(&mut self, busy: &[u64]) -> u64 {
-        match self.rng.choice(busy) {
-            Some(burst) if self.rng.bool() => burst + self.rng.u64(0..4_000),
-            _ => self.rng.u64(0..TROUBLE),
-        }
-    }
-
-    fn draw_account(&mut self) -> AccountId {
-        self.accounts[self.rng.usize(0..self.accounts.len())]
-    }
-
-    fn start_engine(&mut self) -> Result<(), String> {
+    pub(crate) fn start_engine(&mut self) -> Result<(), String> {
         self.engine = Engine::new(self.settings.clone(), self.rng.u64(..), self.wall());
         let database = self.database.clone();
         let recovered = now(recover::recover(&database, &self.defaults))?;
@@ -503,7 +356,7 @@ impl World {
         Ok(())
     }
 
-    async fn stored_batches(&self) -> Result<Vec<(EndpointId, BatchState)>, Error> {
+    pub(crate) async fn stored_batches(&self) -> Result<Vec<(EndpointId, BatchState)>, Error> {
         let mut found = Vec::new();
         for (id, account) in self.endpoint_ids() {
             let stored = records::load(&self.database.view(), account, id).await?;
@@ -512,7 +365,7 @@ impl World {
         Ok(found)
     }
 
-    fn endpoint_ids(&self) -> Vec<(EndpointId, AccountId)> {
+    pub(crate) fn endpoint_ids(&self) -> Vec<(EndpointId, AccountId)> {
         let of = |id: &EndpointId| {
             let audience = self
                 .audiences
@@ -523,7 +376,7 @@ impl World {
         self.consumers.keys().filter_map(of).collect()
     }
 
-    fn happen(&mut self, event: Event) -> Result<(), String> {
+    pub(crate) fn happen(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::StoreStep => {
                 if self.swarm.store_failures && !self.healed && self.rng.u16(0..400) == 0 {
@@ -594,7 +447,7 @@ impl World {
         }
     }
 
-    fn after_step(&mut self) -> Result<(), String> {
+    pub(crate) fn after_step(&mut self) -> Result<(), String> {
         loop {
             let mut moved = self.collect_receipts()?;
             moved |= self.poll_transactions()?;
@@ -623,7 +476,7 @@ impl World {
     }
 
     /// Gives the engine an input and carries out what it wants.
-    fn give(&mut self, input: Input) -> Result<(), String> {
+    pub(crate) fn give(&mut self, input: Input) -> Result<(), String> {
         self.note(|| format!("< {input:?}"));
         if let Input::Load(spec, _) | Input::Endpoint(spec) = &input {
             self.ledger.facts((**spec).clone());
@@ -647,831 +500,13 @@ impl World {
         Ok(())
     }
 
-    fn execute(&mut self, action: Action) -> Result<(), String> {
-        match action {
-            Action::Persist {
-                account,
-                endpoint,
-                token,
-                durable,
-                changes,
-            } => {
-                self.summary.dead += changes
-                    .iter()
-                    .filter(|change| matches!(change, Change::PutDead(_)))
-                    .count() as u64;
-                self.ledger
-                    .persists(endpoint, token, durable, &changes, self.offset);
-                let persist = Persist {
-                    account,
-                    endpoint,
-                    token,
-                    durable,
-                    changes,
-                    extra: Vec::new(),
-                };
-                match self.lanes.enter(persist) {
-                    Some(persist) => self.submit(persist).map(drop),
-                    None => Ok(()),
-                }
-            }
-            Action::PersistSeen { account, seq } => {
-                let seq = if self.bug == Some(Bug::SeenTooEarly) {
-                    Seq(seq.0 + 5)
-                } else {
-                    seq
-                };
-                let write = records::seen_write(account, seq).map_err(|e| e.to_string())?;
-                let commit = persist::commit(account, vec![write], Durability::Relaxed);
-                drop(self.store.submit(commit));
-                Ok(())
-            }
-            Action::Read {
-                attempt,
-                endpoint,
-                from,
-                to,
-                purpose,
-                ..
-            } => self.read(attempt, endpoint, from, to, purpose),
-            Action::Post {
-                attempt,
-                endpoint,
-                batch,
-                ranges,
-                ..
-            } => {
-                self.summary.attempts += 1;
-                self.post(attempt, endpoint, batch, &ranges)
-            }
-            Action::Wakeup {
-                attempt, endpoint, ..
-            } => {
-                self.ledger
-                    .starts(attempt, endpoint, None, &[], self.wall())?;
-                let Some(consumer) = self.consumers.get_mut(&endpoint) else {
-                    return Ok(());
-                };
-                let (latency, outcome, class) = consumer.wake();
-                self.at(
-                    latency,
-                    Event::Input(Input::Done {
-                        attempt,
-                        outcome,
-                        class,
-                    }),
-                );
-                Ok(())
-            }
-            Action::Authenticate {
-                attempt,
-                account,
-                endpoint,
-                generation,
-            } => {
-                let database = self.database.clone();
-                self.begin(async move {
-                    let begun = database
-                        .transact_essential(&[account], |tx| async move {
-                            authentication::begin(&tx, account, endpoint, generation, None).await
-                        })
-                        .await;
-                    let may = matches!(begun, Ok(Some(_)));
-                    Ok(After::Prove(attempt, endpoint, generation, may))
-                });
-                Ok(())
-            }
-            Action::LoseVerification {
-                account,
-                endpoint,
-                generation,
-            } => {
-                let database = self.database.clone();
-                self.begin(async move {
-                    // An outcome that could not be stored shows again with the next 401.
-                    let _ = database
-                        .transact_essential(&[account], |tx| async move {
-                            authentication::lose(&tx, account, endpoint, generation).await
-                        })
-                        .await;
-                    Ok(After::Facts(endpoint, vec![Input::FactsSettled(endpoint)]))
-                });
-                Ok(())
-            }
-            Action::Disable {
-                account,
-                endpoint,
-                reason,
-                held,
-            } => {
-                let reason = match reason {
-                    DisableReason::Gone => DisabledReason::Gone,
-                    DisableReason::Failing => DisabledReason::Failing,
-                };
-                let database = self.database.clone();
-                self.begin(async move {
-                    let _ = database
-                        .transact_essential(&[account], |tx| async move {
-                            endpoint::disable(&tx, account, endpoint, reason, held).await
-                        })
-                        .await;
-                    Ok(After::Facts(endpoint, vec![Input::FactsSettled(endpoint)]))
-                });
-                Ok(())
-            }
-        }
-    }
-
-    /// As the shell does it: false when the persist waits for its account's turn.
-    fn submit(&mut self, persist: Persist) -> Result<bool, String> {
-        if self.bug != Some(Bug::Reorder) {
-            return self.hand_over(persist);
-        }
-        let endpoint = persist.endpoint;
-        if let Some(held) = self.held.take_if(|held| held.endpoint == endpoint) {
-            self.hand_over(persist)?;
-            return self.hand_over(held);
-        }
-        if self.held.is_none() && self.rng.u8(0..8) == 0 {
-            self.held = Some(persist);
-            self.at(1000, Event::LetGo(endpoint));
-            return Ok(true);
-        }
-        self.hand_over(persist)
-    }
-
-    fn hand_over(&mut self, mut persist: Persist) -> Result<bool, String> {
-        let (account, endpoint, token) = (persist.account, persist.endpoint, persist.token);
-        match self.bug {
-            Some(Bug::DropPersist) if self.rng.u8(0..20) == 0 => persist.changes.clear(),
-            Some(Bug::ConfirmEarly) if persist.durable => {
-                persist
-                    .submit(&self.database, DEAD_RETENTION)
-                    .map_err(|e| e.to_string())?;
-                self.at(0, Event::Input(Input::Stored(endpoint, token)));
-                return Ok(true);
-            }
-            Some(Bug::TearPersist) if persist.changes.len() > 1 => {
-                let rest = persist.changes.split_off(1);
-                let first = Persist {
-                    changes: rest,
-                    ..persist.clone()
-                };
-                first
-                    .submit(&self.database, DEAD_RETENTION)
-                    .map_err(|e| e.to_string())?;
-            }
-            Some(Bug::OutliveEndpoint) => {
-                let mut writes = Vec::new();
-                for change in &persist.changes {
-                    let more = records::writes(account, endpoint, change, DEAD_RETENTION);
-                    writes.extend(more.map_err(|error| error.to_string())?);
-                }
-                let commit = persist::commit(account, writes, Durability::Durable);
-                let receipt = self.store.submit(commit);
-                self.receipts.push_back((endpoint, token, receipt));
-                return Ok(true);
-            }
-            _ => {}
-        }
-        let audience = self.audiences.get(&account);
-        let record = audience
-            .and_then(|audience| audience.record(endpoint))
-            .cloned();
-        let told = persist.deaths().next().is_some()
-            && audience
-                .is_some_and(|audience| persist::wants_dead_notices(audience.records(), endpoint));
-        if let Some(record) = record.filter(|_| told) {
-            self.lanes.block(endpoint);
-            let database = self.database.clone();
-            // Reading what to tell takes its time.
-            let gate = Rc::new(Cell::new(false));
-            let delay = self.rng.u64(0..50);
-            self.at(delay, Event::Open(gate.clone()));
-            self.begin(async move {
-                passed(gate).await;
-                let notices = persist::dead_notices(&database, &record, &persist).await;
-                let stored = persist
-                    .submit_with_notices(&database, DEAD_RETENTION, &record, &notices)
-                    .await;
-                let input = match stored {
-                    Ok(()) => Input::Stored(endpoint, token),
-                    Err(_) => Input::NotStored(endpoint, token),
-                };
-                Ok(After::Persisted(endpoint, input))
-            });
-            return Ok(false);
-        }
-        let receipt = persist
-            .submit(&self.database, DEAD_RETENTION)
-            .map_err(|e| e.to_string())?;
-        self.receipts.push_back((endpoint, token, receipt));
-        Ok(true)
-    }
-
-    fn read(
-        &mut self,
-        attempt: AttemptId,
-        endpoint: EndpointId,
-        from: Seq,
-        to: Seq,
-        purpose: Purpose,
-    ) -> Result<(), String> {
-        let found = self
-            .audiences
-            .values()
-            .find_map(|audience| audience.record(endpoint))
-            .cloned();
-        let Some(record) = found else {
-            self.at(0, Event::Input(Input::NotSent { attempt }));
-            return Ok(());
-        };
-        let found = now(reader::read(&*self.store, &record, from, to, purpose))?;
-        let delay = self.rng.u64(0..3);
-        let input = match purpose {
-            Purpose::Expire { .. } => {
-                let reader::Found {
-                    count,
-                    through,
-                    stopped_at: next,
-                    ..
-                } = found;
-                Input::Expired {
-                    attempt,
-                    count,
-                    through,
-                    next,
-                }
-            }
-            _ => Input::Read {
-                attempt,
-                entries: found.entries(),
-                through: found.through,
-            },
-        };
-        self.at(delay, Event::Input(input));
-        Ok(())
-    }
-
-    fn post(
-        &mut self,
-        attempt: AttemptId,
-        endpoint: EndpointId,
-        batch: hookrelay::id::BatchId,
-        ranges: &Ranges,
-    ) -> Result<(), String> {
-        let found = self
-            .audiences
-            .values()
-            .find_map(|audience| audience.record(endpoint))
-            .cloned();
-        let Some(record) = found else {
-            return Err("a post to an unknown endpoint".into());
-        };
-        let messages = now(reader::load(&*self.store, &record, ranges))?;
-        if messages.len() as u64 != ranges.count() {
-            return Err(format!("{batch} lost content: {ranges:?}"));
-        }
-        for message in &messages {
-            if !record.admits(message) {
-                return Err(format!("{} is sent although not admitted", message.id));
-            }
-        }
-        let seqs: Vec<Seq> = ranges.iter().collect();
-        self.ledger
-            .starts(attempt, endpoint, Some(batch), &seqs, self.wall())?;
-        let Some(consumer) = self.consumers.get_mut(&endpoint) else {
-            return Ok(());
-        };
-        let standard = record.protocol == Protocol::Standard;
-        let (latency, outcome, class) = consumer.receive(&messages, standard);
-        if consumer.reliable && !self.healed {
-            for message in &messages {
-                self.ledger.on_time(message.id.time(), self.wall())?;
-            }
-        }
-        self.at(
-            latency,
-            Event::Input(Input::Done {
-                attempt,
-                outcome,
-                class,
-            }),
-        );
-        Ok(())
-    }
-
-    fn begin(&mut self, work: impl Future<Output = Result<After, Error>> + 'static) {
-        self.transactions.push(Box::pin(work));
-    }
-
-    fn poll_transactions(&mut self) -> Result<bool, String> {
-        let mut waiting = Vec::new();
-        let mut finished = Vec::new();
-        for mut transaction in std::mem::take(&mut self.transactions) {
-            match poll(transaction.as_mut()) {
-                Some(result) => finished.push(result),
-                None => waiting.push(transaction),
-            }
-        }
-        self.transactions.splice(..0, waiting);
-        let moved = !finished.is_empty();
-        for result in finished {
-            // A transaction that could not be stored was refused to its caller.
-            if let Ok(after) = result {
-                self.follow(after)?;
-            }
-        }
-        Ok(moved)
-    }
-
-    fn follow(&mut self, after: After) -> Result<(), String> {
-        match after {
-            After::Accepted(account, ids) => {
-                self.summary.messages += ids.len() as u64;
-                self.ledger.accepted(account, ids);
-            }
-            After::Facts(endpoint, inputs) => {
-                self.reload(endpoint, false)?;
-                for input in inputs {
-                    self.give(input)?;
-                }
-            }
-            After::Prove(attempt, endpoint, generation, may) => {
-                self.reload(endpoint, false)?;
-                if !may {
-                    return self.give(Input::NotSent { attempt });
-                }
-                let Some(consumer) = self.consumers.get_mut(&endpoint) else {
-                    return Ok(());
-                };
-                let (latency, proved, outcome, class) = consumer.prove();
-                let result = if !proved {
-                    AuthResult::Failed {
-                        reason: AuthFailure::NoResponse,
-                        http_status: None,
-                    }
-                } else if !consumer.reliable && self.rng.u8(0..5) == 0 {
-                    let wait = self.rng.u64(0..900_000);
-                    self.at(latency + wait, Event::Confirm(endpoint));
-                    AuthResult::Passive
-                } else {
-                    AuthResult::Verified(Method::Key)
-                };
-                let proof = Event::Proved(attempt, endpoint, generation, result, outcome, class);
-                self.at(latency, proof);
-            }
-            After::Persisted(endpoint, input) => {
-                self.give(input)?;
-                while let Some(persist) = self.lanes.next(endpoint) {
-                    if !self.submit(persist)? {
-                        break;
-                    }
-                }
-            }
-            After::Nothing => {}
-        }
-        Ok(())
-    }
-
-    fn finish_proof(
-        &mut self,
-        attempt: AttemptId,
-        endpoint: EndpointId,
-        generation: u32,
-        result: AuthResult,
-        outcome: Outcome,
-        class: Class,
-    ) {
-        let Some(account) = self.account_of(endpoint) else {
-            return;
-        };
-        let database = self.database.clone();
-        let accepted = !matches!(result, AuthResult::Failed { .. });
-        self.begin(async move {
-            loop {
-                let stored = database
-                    .transact_essential(&[account], |tx| async move {
-                        authentication::finish(&tx, account, endpoint, generation, result).await
-                    })
-                    .await;
-                if !matches!(&stored, Err(error) if error.kind == Kind::Unavailable) {
-                    break;
-                }
-            }
-            let done = Input::Authenticated {
-                attempt,
-                outcome,
-                class,
-                accepted,
-            };
-            Ok(After::Facts(endpoint, vec![done]))
-        });
-    }
-
-    fn account_of(&self, endpoint: EndpointId) -> Option<AccountId> {
+    pub(crate) fn account_of(&self, endpoint: EndpointId) -> Option<AccountId> {
         self.owners.get(&endpoint).copied()
-    }
-
-    /// Reads an endpoint's record again and tells the engine. Only the feed is believed that an
-    /// endpoint is gone.
-    fn reload(&mut self, id: EndpointId, followed: bool) -> Result<(), String> {
-        let Some(account) = self.account_of(id) else {
-            return Ok(());
-        };
-        let known = self
-            .audiences
-            .get(&account)
-            .is_some_and(|audience| audience.record(id).is_some());
-        if !known && !followed {
-            return Ok(());
-        }
-        let database = self.database.clone();
-        let record = now(async move {
-            match endpoint::load(&database.view(), account, id).await {
-                Err(error) if error.kind == Kind::NotFound => Ok(None),
-                found => found.map(Some),
-            }
-        })?;
-        if let Some(record) = record {
-            let spec = facts::spec(&record, &self.defaults);
-            let audience = self.audiences.entry(account).or_default();
-            audience.put(Arc::new(record), Seq(0));
-            return self.give(Input::Endpoint(Box::new(spec)));
-        }
-        if followed {
-            if let Some(audience) = self.audiences.get_mut(&account) {
-                audience.remove(id);
-            }
-            return self.give(Input::Removed(id));
-        }
-        Ok(())
-    }
-
-    fn collect_receipts(&mut self) -> Result<bool, String> {
-        let mut moved = false;
-        while let Some((endpoint, token, mut receipt)) = self.receipts.pop_front() {
-            let Some(answer) = receipt.poll() else {
-                self.receipts.push_front((endpoint, token, receipt));
-                break;
-            };
-            moved = true;
-            let hide = self.bug == Some(Bug::HideFailure);
-            let input = if answer.is_ok() || hide {
-                Input::Stored(endpoint, token)
-            } else {
-                Input::NotStored(endpoint, token)
-            };
-            self.give(input)?;
-        }
-        Ok(moved)
-    }
-
-    fn follow_feed(&mut self) -> Result<bool, String> {
-        let news = self.store.feed().take();
-        if news.is_empty() {
-            return Ok(false);
-        }
-        let watched: BTreeSet<_> = news
-            .changed
-            .iter()
-            .filter(|key| key.as_str().starts_with("endpoint/"))
-            .filter_map(keys::watched_endpoint)
-            .collect();
-        for (_, endpoint) in &watched {
-            self.reload(*endpoint, true)?;
-        }
-        for (account, through) in news.logs {
-            self.read_tail(account, through)?;
-        }
-        for key in &news.changed {
-            let Some((account, endpoint)) = keys::watched_endpoint(key) else {
-                continue;
-            };
-            let database = self.database.clone();
-            if key.as_str().starts_with("job/") {
-                let key = key.clone();
-                let job: Option<Job> = now(async move { database.view().read(&key).await })?;
-                if let Some(job) = job {
-                    self.ledger.redriven(endpoint, &job.ranges);
-                    self.give(Input::Job(endpoint, records::job_state(&job)))?;
-                }
-            } else if key.as_str().starts_with("order/") {
-                let audience = self.audiences.get(&account);
-                let Some(record) = audience.and_then(|found| found.record(endpoint)).cloned()
-                else {
-                    continue;
-                };
-                for input in now(recover::acknowledgements(&database, &record))? {
-                    self.give(input)?;
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    fn read_tail(&mut self, account: AccountId, through: Seq) -> Result<(), String> {
-        let mut next = self.tails.get(&account).copied().unwrap_or_default().next();
-        while next <= through {
-            let page = now(self.store.read_log(account, next, 64, 100_000))?;
-            let messages: Vec<Arc<Message>> = page
-                .messages
-                .into_iter()
-                .filter(|message| message.seq() <= through)
-                .collect();
-            let Some(last) = messages.last().map(|message| message.seq()) else {
-                break;
-            };
-            let audience = self.audiences.entry(account).or_default();
-            let mut arrivals = audience.arrivals(&messages);
-            if self.bug == Some(Bug::LoseArrival) && self.rng.u8(0..20) == 0 {
-                arrivals.clear();
-            }
-            self.tails.insert(account, last);
-            next = last.next();
-            self.give(Input::Arrived {
-                account,
-                through: last,
-                arrivals,
-            })?;
-        }
-        Ok(())
-    }
-
-    fn produce(&mut self) {
-        let account = self.draw_account();
-        let count = if self.rng.u8(0..8) == 0 {
-            self.rng.usize(1..60)
-        } else {
-            self.rng.usize(1..6)
-        };
-        let mut bodies = Vec::new();
-        for _ in 0..count {
-            let event_type = TYPES[self.rng.usize(0..TYPES.len())];
-            let data = format!("\"{}\"", "x".repeat(self.rng.usize(0..300)));
-            bodies.push((event_type, Bytes::from(data)));
-        }
-        let database = self.database.clone();
-        let early = self.bug == Some(Bug::AnswerEarly);
-        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let heard = told.clone();
-        self.begin(async move {
-            let (bodies, told) = (&bodies, &told);
-            let ids = database
-                .transact(&[account], |tx| async move {
-                    let mut ids = Vec::new();
-                    for (event_type, data) in bodies {
-                        let targets = Targets::All;
-                        ids.push(
-                            tx.append(account, event_type, targets, data.clone())
-                                .await?,
-                        );
-                    }
-                    if let Ok(mut told) = told.lock() {
-                        *told = ids.clone();
-                    }
-                    Ok(ids)
-                })
-                .await?;
-            Ok(After::Accepted(account, ids))
-        });
-        if early {
-            // The body runs when the transaction is first polled.
-            let _ = self.poll_transactions();
-            let ids = heard.lock().map(|ids| ids.clone()).unwrap_or_default();
-            self.ledger.accepted(account, ids);
-        }
-    }
-
-    fn operate(&mut self) {
-        if self.healed {
-            return;
-        }
-        let ids = self.endpoint_ids();
-        let Some((endpoint, account)) = self.rng.choice(ids) else {
-            return;
-        };
-        if self
-            .consumers
-            .get(&endpoint)
-            .is_some_and(|consumer| consumer.reliable)
-        {
-            return;
-        }
-        let database = self.database.clone();
-        let order = self.rng.u8(0..12);
-        if order == 8 {
-            self.create(account);
-            return;
-        }
-        let settled = self.engine.endpoint_now(self.wall(), endpoint);
-        let settled = settled.map_or(Seq(0), |now| now.cursor);
-        let mut change = registration::Change::default();
-        match self.rng.u8(0..3) {
-            0 => change.url = Some(format!("https://consumer.example/{}", self.rng.u8(..))),
-            1 => change.types = Some(draw_types(&mut self.rng)),
-            _ => change.max_messages = Some(20 + self.rng.u32(0..20)),
-        }
-        let change = Rc::new(change);
-        let last = self.tails.get(&account).copied().unwrap_or_default();
-        let first = Seq(self.rng.u64(0..last.0.max(1)) + 1);
-        let until = Seq((first.0 + self.rng.u64(0..5)).min(last.0));
-        self.note(|| format!("the operator does {order} to {endpoint}"));
-        self.begin(async move {
-            let change = &*change;
-            database
-                .transact(&[account], |tx| async move {
-                    match order {
-                        0 => drop(endpoint::hold(&tx, account, endpoint).await),
-                        1 => drop(endpoint::release(&tx, account, endpoint).await),
-                        2 => {
-                            let reason = DisabledReason::Operator;
-                            endpoint::disable(&tx, account, endpoint, reason, 0).await?;
-                        }
-                        3 => drop(endpoint::enable(&tx, account, endpoint, 0).await?),
-                        4 => drop(endpoint::verify(&tx, account, endpoint).await),
-                        5 | 6 => {
-                            let all = (Seq(0), Seq(u64::MAX));
-                            dead_letter::redrive(&tx, account, endpoint, all.0, all.1).await?;
-                        }
-                        7 => registration::remove(&tx, account, endpoint).await?,
-                        9 | 10 => {
-                            registration::update(&tx, account, endpoint, change, settled).await?;
-                        }
-                        _ => acknowledge(&tx, account, endpoint, first, until).await?,
-                    }
-                    Ok(())
-                })
-                .await?;
-            Ok(After::Nothing)
-        });
-    }
-
-    /// One more endpoint, while messages flow.
-    fn create(&mut self, account: AccountId) {
-        let number = self.consumers.len() as u64 + 1;
-        let drawn = self.draw_endpoint(account, number, false);
-        let consumer = Consumer::new(self.seed * 31 + number, false);
-        self.consumers.insert(drawn.id, consumer);
-        self.owners.insert(drawn.id, account);
-        self.note(|| format!("the operator creates {}", drawn.id));
-        let new = NewEndpoint {
-            id: drawn.id,
-            signing_secret: drawn.signing_secret,
-            disabled: self.rng.u8(0..4) == 0,
-            settings: registration::Change {
-                url: Some(drawn.url),
-                types: drawn.filters.first().map(|first| first.types.clone()),
-                protocol: Some(drawn.protocol),
-                send_messages: Some(drawn.send_messages),
-                ignore_confirmation: Some(drawn.ignore_confirmation),
-                ordering: Some(drawn.ordering),
-                max_messages: Some(drawn.max_messages),
-                ..registration::Change::default()
-            },
-        };
-        let database = self.database.clone();
-        self.begin(async move {
-            let new = &new;
-            let accounts = &[account];
-            let made = database.transact(accounts, |tx| async move {
-                registration::create(&tx, account, new).await
-            });
-            made.await?;
-            Ok(After::Nothing)
-        });
-    }
-
-    /// Housekeeping with nothing kept for retention.
-    fn trim(&mut self, account: AccountId) -> Result<(), String> {
-        let database = self.database.clone();
-        let below = if self.bug == Some(Bug::TrimTooMuch) {
-            let end = now(self.store.visible(account))?;
-            Some(Seq(end.0 / 2))
-        } else {
-            now(async move { housekeeping::trimmable(&database, account, Millis(0)).await })?
-        };
-        let Some(below) = below else {
-            return Ok(());
-        };
-        self.note(|| format!("the log of {account} is trimmed below {below}"));
-        let page = now(self.store.read_log(account, Seq(1), usize::MAX, usize::MAX))?;
-        let gone = page
-            .messages
-            .into_iter()
-            .filter(|message| message.seq() < below);
-        let before = self.summary.trimmed;
-        let gone: Vec<_> = gone.collect();
-        self.summary.trimmed = before + gone.len() as u64;
-        self.history.keep(account, gone);
-        now(self.store.trim_log(account, below))
-    }
-
-    /// The store against itself.
-    fn audit(&self) -> Result<(), String> {
-        let database = self.database.clone();
-        let history = &self.history;
-        let stored = now(async move { audit(&database, history).await })??;
-        let known: BTreeSet<EndpointId> =
-            self.endpoint_ids().into_iter().map(|(id, _)| id).collect();
-        if self.healed && stored != known {
-            return Err(format!("{stored:?} are stored, {known:?} are known"));
-        }
-        Ok(())
-    }
-
-    fn confirm(&mut self, endpoint: EndpointId) {
-        let Some(account) = self.account_of(endpoint) else {
-            return;
-        };
-        let database = self.database.clone();
-        self.begin(async move {
-            let _ = database
-                .transact(&[account], |tx| async move {
-                    authentication::confirm(&tx, account, LOGIN, Some(endpoint), None).await
-                })
-                .await;
-            Ok(After::Nothing)
-        });
-    }
-
-    fn crash(&mut self) -> Result<(), String> {
-        if self.healed {
-            return Ok(());
-        }
-        self.summary.crashes += 1;
-        self.note(|| "crash".into());
-        // Some of what was on its way to the disk reached it.
-        for _ in 0..self.rng.usize(0..=self.store.queued()) {
-            self.store.step();
-        }
-        self.store = Arc::new(self.store.crash());
-        self.database = Database::new(self.store.clone(), self.clock.clone(), self.entropy.clone());
-        self.audit()?;
-        self.held = None;
-        self.receipts.clear();
-        self.transactions.clear();
-        self.lanes = Lanes::default();
-        self.wake_at = None;
-        self.agenda.retain(|_, event| {
-            !matches!(
-                event,
-                Event::Input(_) | Event::Proved(..) | Event::StoreStep | Event::Wake
-            )
-        });
-        self.start_engine()
-    }
-
-    /// Every fault stops, every endpoint is allowed again.
-    fn heal(&mut self) -> Result<(), String> {
-        self.healed = true;
-        self.note(|| "everything heals".into());
-        for consumer in self.consumers.values_mut() {
-            consumer.heal();
-        }
-        for (endpoint, account) in self.endpoint_ids() {
-            let database = self.database.clone();
-            self.begin(async move {
-                database
-                    .transact(&[account], |tx| async move {
-                        endpoint::enable(&tx, account, endpoint, 0).await?;
-                        let mut record = endpoint::release(&tx, account, endpoint).await?;
-                        if !record.send_messages {
-                            // A thin endpoint rests only when somebody fetches; from here on it
-                            // is sent everything.
-                            record.send_messages = true;
-                            endpoint::save(&tx, &record)?;
-                        }
-                        Ok(())
-                    })
-                    .await?;
-                Ok(After::Nothing)
-            });
-        }
-        Ok(())
-    }
-
-    fn is_at_rest(&self) -> bool {
-        let busy = self
-            .engine
-            .endpoints_now(self.wall(), None)
-            .iter()
-            .any(|now| now.pending > 0 || now.in_flight > 0);
-        !busy
-            && self.store.queued() == 0
-            && self.transactions.is_empty()
-            && self.receipts.is_empty()
-            && self.is_all_seen()
-            && self.held.is_none()
-            && !self
-                .agenda
-                .values()
-                .any(|event| matches!(event, Event::Input(_) | Event::Produce | Event::Confirm(_)))
     }
 
     /// How far each log was read is stored to its end: what is not can never be trimmed. (What a
     /// failing store dropped of it is stored with the next message.)
-    fn is_all_seen(&self) -> bool {
+    pub(crate) fn is_all_seen(&self) -> bool {
         let mut accounts = self.accounts.iter();
         self.swarm.store_failures
             || accounts.all(|account| {
@@ -1483,52 +518,10 @@ impl World {
                 !listened || seen == now(self.store.visible(*account))
             })
     }
-
-    fn verify_end(&mut self) -> Result<(), String> {
-        self.audit()?;
-        if !self.is_all_seen() {
-            return Err("how far a log was read is not stored to its end".into());
-        }
-        for (endpoint, account) in self.endpoint_ids() {
-            let audience = self.audiences.get(&account);
-            let Some(record) = audience.and_then(|found| found.record(endpoint)).cloned() else {
-                return Err(format!("{endpoint} vanished"));
-            };
-            let database = self.database.clone();
-            let whole = self.history.whole(&database, account);
-            let (whole, _) = now(whole)?;
-            let dead: Vec<(_, DeadRange)> = now(async move {
-                database
-                    .view()
-                    .read_range(&keys::dead_ranges(account, endpoint), 100_000)
-                    .await
-            })?;
-            let present: BTreeSet<MessageId> = whole.values().map(|message| message.id).collect();
-            self.ledger.all_present(account, &present)?;
-            let consumer = self.consumers.get(&endpoint);
-            for message in whole.values().filter(|message| record.admits(message)) {
-                let seq = message.seq();
-                let is_dead = dead
-                    .iter()
-                    .any(|(_, range)| range.first <= seq && seq <= range.last);
-                let confirmed = consumer.is_some_and(|consumer| {
-                    consumer.confirmed.contains(&seq)
-                        || self.ledger.acknowledged(endpoint, seq)
-                        || record.ignore_confirmation
-                });
-                if !is_dead && !confirmed {
-                    let place = self.engine.place_of(endpoint, seq);
-                    return Err(format!("{endpoint} never got {seq}: {place:?}\n{record:?}"));
-                }
-            }
-        }
-        self.summary.splits = self.ledger.splits;
-        Ok(())
-    }
 }
 
 /// Resolves when the gate is open.
-async fn passed(gate: Rc<Cell<bool>>) {
+pub(crate) async fn passed(gate: Rc<Cell<bool>>) {
     std::future::poll_fn(|_| {
         if gate.get() {
             std::task::Poll::Ready(())
@@ -1539,7 +532,7 @@ async fn passed(gate: Rc<Cell<bool>>) {
     .await;
 }
 
-fn draw_types(rng: &mut fastrand::Rng) -> Vec<String> {
+pub(crate) fn draw_types(rng: &mut fastrand::Rng) -> Vec<String> {
     let types: &[&str] = match rng.u8(0..4) {
         0 => &["new_*"],
         1 => &["generic", "message_dead", "endpoint_*"],
@@ -1548,7 +541,7 @@ fn draw_types(rng: &mut fastrand::Rng) -> Vec<String> {
     types.iter().map(|name| (*name).to_owned()).collect()
 }
 
-async fn acknowledge(
+pub(crate) async fn acknowledge(
     tx: &hookrelay::store::Tx,
     account: AccountId,
     endpoint: EndpointId,
@@ -1566,7 +559,7 @@ async fn acknowledge(
     )
 }
 
-fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
+pub(crate) fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
     match future.poll(&mut Context::from_waker(Waker::noop())) {
         std::task::Poll::Ready(value) => Some(value),
         std::task::Poll::Pending => None,
@@ -1574,7 +567,9 @@ fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
 }
 
 /// The result of work that has nothing to wait for in this world.
-fn now<T, E: std::fmt::Display>(future: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+pub(crate) fn now<T, E: std::fmt::Display>(
+    future: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
     let mut future = Box::pin(future);
     match poll(future.as_mut()) {
         Some(result) => result.map_err(|error| {

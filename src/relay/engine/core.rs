@@ -80,30 +80,6 @@ impl Engine {
             .unwrap_or_default()
     }
 
-    /// The lowest sequence of each account's log that any endpoint still needs, dead letters
-    /// apart; accounts without endpoints are missing.
-    pub fn lowest_needed(&self) -> BTreeMap<AccountId, Seq> {
-        let mut lowest: BTreeMap<AccountId, Seq> = BTreeMap::new();
-        for endpoint in self.endpoints.values() {
-            let (account, _) = endpoint.ids();
-            let idle = !endpoint.has_work();
-            // What was read and not stored is read again after a crash.
-            let tail = self
-                .tails
-                .get(&account)
-                .map(|tail| tail.stored.next())
-                .unwrap_or_default();
-            let needed = if idle {
-                tail
-            } else {
-                endpoint.lowest_needed().min(tail)
-            };
-            let entry = lowest.entry(account).or_insert(needed);
-            *entry = (*entry).min(needed);
-        }
-        lowest
-    }
-
     /// One endpoint now.
     pub fn endpoint_now(&self, now: Timestamp, id: EndpointId) -> Option<live::EndpointNow> {
         self.endpoints
@@ -174,7 +150,7 @@ impl Engine {
             }
             Input::Load(spec, stored) => self.load(now, *spec, *stored, out),
             Input::Endpoint(spec) => self.change(now, *spec, out),
-            Input::Removed(id) => self.remove(id),
+            Input::Removed(id) => self.remove(id, out),
             Input::Arrived {
                 account,
                 through,
@@ -487,9 +463,16 @@ impl Engine {
     }
 }
 
+/// Enters a job, unless it is over already and only its removal is not stored yet.
 fn add_job(endpoint: &mut Endpoint, state: JobState) {
-    endpoint
-        .jobs
-        .entry(state.id)
-        .or_insert(Job { state, open: 0 });
+    let stored = endpoint.unsaved.iter().flat_map(|(_, changes)| changes);
+    let over = stored
+        .chain(&endpoint.changes)
+        .any(|change| matches!(change, Change::DeleteJob(id) if *id == state.id));
+    if !over {
+        endpoint
+            .jobs
+            .entry(state.id)
+            .or_insert(Job { state, open: 0 });
+    }
 }

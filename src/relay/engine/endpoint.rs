@@ -317,23 +317,6 @@ impl Endpoint {
         self.pending > 0 || !self.batches.is_empty() || self.jobs.values().any(job_has_more)
     }
 
-    /// The lowest sequence of the log that this endpoint still needs.
-    pub(super) fn lowest_needed(&self) -> Seq {
-        let batches = self.batches.values().map(Batch::first).min();
-        let jobs = self
-            .jobs
-            .values()
-            .filter_map(|job| job.state.remaining.first())
-            .min();
-        let next = self.cursor.next();
-        batches
-            .into_iter()
-            .chain(jobs)
-            .chain([next])
-            .min()
-            .unwrap_or(next)
-    }
-
     /// Messages in open batches.
     pub(super) fn open_messages(&self) -> u64 {
         self.batches.values().map(Batch::count).sum()

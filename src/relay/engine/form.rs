@@ -85,7 +85,9 @@ impl Endpoint {
 
     /// Whether a read could move the cursor over acknowledged messages.
     pub(super) fn wants_advance(&self) -> bool {
-        self.advance_wanted && self.reading.is_none() && !self.acked.is_empty()
+        (self.advance_wanted || self.acked.contains(self.cursor.next()))
+            && self.reading.is_none()
+            && !self.acked.is_empty()
     }
 
     /// From where to where a new batch is read.

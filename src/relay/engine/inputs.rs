@@ -53,16 +53,23 @@ impl Engine {
         }
     }
 
-    pub(super) fn remove(&mut self, id: EndpointId) {
+    pub(super) fn remove(&mut self, id: EndpointId, out: &mut Vec<Action>) {
         if let Some(endpoint) = self.endpoints.remove(&id) {
             if let Some(timer) = endpoint.timer {
                 self.timers.remove(&(timer, id));
             }
             let (account, _) = endpoint.ids();
             if let Some(tail) = self.tails.get_mut(&account)
-                && let Some((_, waits)) = &mut tail.round
+                && let Some((seq, waits)) = &mut tail.round
             {
                 waits.retain(|(endpoint, _)| *endpoint != id);
+                if waits.is_empty() {
+                    // It was the last one that was waited for.
+                    let seq = *seq;
+                    tail.stored = seq;
+                    tail.round = None;
+                    out.push(Action::PersistSeen { account, seq });
+                }
             }
         }
         self.dirty.remove(&id);
@@ -376,6 +383,8 @@ impl Engine {
     ) {
         self.with(now, id, out, |endpoint, _| endpoint.not_stored(now, token));
         self.round_moved(id, token, false, out);
+        // What the round stood for is still to be stored.
+        self.flush_at.get_or_insert(now.after(SEEN_EVERY));
     }
 
     pub(super) fn clock_stepped(&mut self, now: Timestamp, by: i64, out: &mut Vec<Action>) {
