@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -16,6 +15,11 @@ use crate::world::{Account, World, eventually, exchange};
 
 const ROUNDS: usize = 5;
 const CALLERS: usize = 4;
+
+/// A random moment of less than so many milliseconds.
+fn moment(below: u64) -> Duration {
+    Duration::from_millis(fastrand::u64(..below))
+}
 
 /// One delivery as the consumer answered it.
 struct Seen {
@@ -154,7 +158,12 @@ fn is_strictly_ordered(seen: &[Seen]) {
 
 #[test]
 fn nothing_acknowledged_is_lost_over_kills_under_load() {
-    let mut world = World::started();
+    let mut world = World::new();
+    for _ in 0..ROUNDS {
+        // Into the making of the data directory.
+        world.start_and_kill(moment(60));
+    }
+    world.start();
     let account = world.account("shop");
     let (relaxed, relaxed_seen) = consumer(&account);
     let (strict, strict_seen) = consumer(&account);
@@ -175,21 +184,13 @@ fn nothing_acknowledged_is_lost_over_kills_under_load() {
             })
             .collect();
         // The moment is random; nothing is waited for.
-        thread::sleep(Duration::from_millis(fastrand::u64(50..600)));
+        thread::sleep(moment(600));
         world.kill();
         for caller in callers {
             acknowledged.extend(caller.join().unwrap());
         }
         // Once more in the middle of the recovery.
-        let mut early = world
-            .command(&["serve"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        thread::sleep(Duration::from_millis(fastrand::u64(0..80)));
-        early.kill().unwrap();
-        early.wait().unwrap();
+        world.start_and_kill(moment(80));
         world.start();
     }
     assert!(

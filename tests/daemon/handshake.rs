@@ -100,7 +100,7 @@ async fn without_a_key_the_plain_password_proves() {
         .remove(0);
     let proof = next(&mut consumer).await;
     assert_eq!(proof.asked, Asked::Authenticate { key: None });
-    assert_eq!(ids(&next(&mut consumer).await), [id.clone()]);
+    assert_eq!(ids(&next(&mut consumer).await), [id.as_str()]);
     world.until(&account, &id, &endpoint, "delivered");
 }
 
@@ -177,7 +177,7 @@ impl Passive {
     fn is_delivered(&self) {
         self.world
             .until(&self.account, &self.id, &self.endpoint, "delivered");
-        assert_eq!(self.stub.deliveries()[0].ids(), [self.id.clone()]);
+        assert_eq!(self.stub.deliveries()[0].ids(), [self.id.as_str()]);
     }
 }
 

@@ -286,6 +286,7 @@ pub fn open_database(path: &Path, cache: u64, sync: &SyncFile) -> Result<Opened,
         // replaced them was on the disk: after power loss the database was lost. The writer
         // flushes and syncs every group instead.
         .flush_every_ms(None);
+    remove_half_written(path)?;
     let tree = open_sled(path, &config)?;
     let log = path.join("db");
     let file = File::options().read(true).write(true).open(&log);
@@ -311,6 +312,26 @@ pub fn open_database(path: &Path, cache: u64, sync: &SyncFile) -> Result<Opened,
     }
     let file = Arc::new(file);
     Ok(Opened { tree, file })
+}
+
+/// Opening, sled writes a snapshot under a name that ends so, and then renames it. Killed in
+/// between, it takes the rest of one for the newest snapshot at the next start and refuses to
+/// open. The snapshot before it, or none, says all that is needed.
+const HALF_WRITTEN: &str = ".generating";
+
+fn remove_half_written(path: &Path) -> Result<(), OpenError> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.tried("list", path)?,
+    };
+    for entry in entries {
+        let entry = entry.tried("list", path)?.path();
+        let name = entry.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.starts_with("snap.") && name.ends_with(HALF_WRITTEN)) {
+            fs::remove_file(&entry).tried("remove", &entry)?;
+        }
+    }
+    Ok(())
 }
 
 /// sled's threads may hold its file for a moment after a database was closed, so a lock alone is
@@ -403,6 +424,25 @@ mod tests {
         fs::create_dir(dir.path().join("db")).unwrap();
         let error = Directory::lock(dir.path()).unwrap_err();
         assert!(matches!(error, OpenError::Format { found: None, .. }));
+    }
+
+    #[test]
+    fn the_rest_of_a_snapshot_does_not_stop_a_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let open = || open_database(&path, 1 << 20, &SyncFile::default());
+        let opened = open().unwrap();
+        opened.tree.insert("key", "value").unwrap();
+        opened.tree.flush().unwrap();
+        drop(opened);
+        // As a kill leaves it: nothing written yet, or a part.
+        for part in ["", "a part of a snapshot that was not written to its end"] {
+            let rest = path.join("snap.FFFFFFFFFFFFFFFF.generating");
+            fs::write(&rest, part).unwrap();
+            let opened = open().unwrap();
+            assert_eq!(opened.tree.get("key").unwrap().unwrap(), "value");
+            assert!(!rest.exists());
+        }
     }
 
     #[test]
