@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hookrelay::auth::caller::{Callers, Secrets, digest};
+use hookrelay::auth::caller::{Callers, Secrets};
+use hookrelay::auth::credentials::digest;
 use hookrelay::auth::seal::Sealer;
 use hookrelay::auth::sitecom_token::Validity;
 use hookrelay::auth::vault::Vault;

@@ -36,7 +36,7 @@ fn kept_seeds() -> impl Iterator<Item = u64> {
             let seed = line.split_whitespace().next().unwrap_or_default();
             match seed.parse() {
                 Ok(seed) => seed,
-                Err(_) => panic!("seeds.txt holds one number a line, a reason behind it: {line}"),
+                Err(error) => panic!("seeds.txt: {line}: {error}"),
             }
         })
 }

@@ -50,7 +50,7 @@ impl World {
                         );
                     }
                     if let Ok(mut told) = told.lock() {
-                        *told = ids.clone();
+                        (*told).clone_from(&ids);
                     }
                     Ok(ids)
                 })
@@ -245,7 +245,7 @@ impl World {
     }
 
     /// Every fault stops, every endpoint is allowed again.
-    pub(crate) fn heal(&mut self) -> Result<(), String> {
+    pub(crate) fn heal(&mut self) {
         self.healed = true;
         self.note(|| "everything heals".into());
         for consumer in self.consumers.values_mut() {
@@ -270,7 +270,6 @@ impl World {
                 Ok(After::Nothing)
             });
         }
-        Ok(())
     }
 
     pub(crate) fn is_at_rest(&self) -> bool {

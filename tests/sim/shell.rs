@@ -21,6 +21,8 @@ use hookrelay::store::{Durability, Message, Store, keys};
 use crate::world::{After, Bug, DEAD_RETENTION, Event, World, now, passed, poll};
 
 impl World {
+    // One arm for each action, as short as it can be.
+    #[allow(clippy::too_many_lines)]
     pub(crate) fn execute(&mut self, action: Action) -> Result<(), String> {
         match action {
             Action::Persist {
@@ -350,11 +352,9 @@ impl World {
         }
         self.transactions.splice(..0, waiting);
         let moved = !finished.is_empty();
-        for result in finished {
-            // A transaction that could not be stored was refused to its caller.
-            if let Ok(after) = result {
-                self.follow(after)?;
-            }
+        // A transaction that could not be stored was refused to its caller.
+        for after in finished.into_iter().flatten() {
+            self.follow(after)?;
         }
         Ok(moved)
     }

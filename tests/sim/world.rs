@@ -146,6 +146,8 @@ pub(crate) type Transaction = Pin<Box<dyn Future<Output = Result<After, Error>>>
 
 /// Which kinds of fault this seed has.
 #[derive(Debug)]
+// Each kind of fault is on or off by itself.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Swarm {
     pub(crate) crashes: bool,
     pub(crate) store_failures: bool,
@@ -428,7 +430,10 @@ impl World {
                 self.finish_proof(attempt, id, generation, result, outcome, class);
                 Ok(())
             }
-            Event::Heal => self.heal(),
+            Event::Heal => {
+                self.heal();
+                Ok(())
+            }
             // An earlier wake-up was planned meanwhile, and this one is no longer wanted.
             Event::Wake if self.wake_at != Some(self.now) => Ok(()),
             Event::Wake => {
