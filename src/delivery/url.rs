@@ -73,7 +73,8 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-/// A URL that may be an endpoint's, in the one normalized form that is stored and called.
+/// A URL that may be an endpoint's, in the one normalized form that is called. The record keeps
+/// the text as it was given, so that its owner finds it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointUrl {
     /// The normalized text: literal addresses in their canonical form, host names in ASCII.

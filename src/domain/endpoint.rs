@@ -228,7 +228,7 @@ impl Endpoint {
     }
 
     /// Changes the order part, at `now`. False when it already was so.
-    fn set_order(&mut self, order: Order, now: Timestamp) -> bool {
+    pub(super) fn set_order(&mut self, order: Order, now: Timestamp) -> bool {
         if self.order == order {
             return false;
         }

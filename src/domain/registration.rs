@@ -190,10 +190,15 @@ fn belongings(account: AccountId, id: EndpointId) -> [KeyRange; 7] {
     ]
 }
 
-/// Removes dead letters until one commit can take the rest of an endpoint's records. False when
-/// this commit did not come that far and the call must be repeated. The endpoint still stands.
+/// Puts an endpoint on hold, so that the relay writes nothing more for it while it is removed, and
+/// removes dead letters until one commit can take the rest of its records. False when this commit
+/// did not come that far and the call must be repeated. The endpoint still stands.
 pub async fn make_removable(tx: &Tx, account: AccountId, id: EndpointId) -> Result<bool> {
-    load(tx, account, id).await?;
+    let mut endpoint = load(tx, account, id).await?;
+    if endpoint.order == Order::Enabled {
+        endpoint.set_order(Order::OnHold, tx.now());
+        save(tx, &endpoint)?;
+    }
     let range = keys::dead_ranges(account, id);
     // Everything but dead letters is bounded by the engine and by the ring of attempts.
     let found = tx.scan(&range, 2 * MAX_REMOVED).await?;

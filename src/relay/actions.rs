@@ -7,14 +7,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::attempts::{self, Delivery, Duty, Under};
-use super::engine::{Action, AttemptId, Change, Input, Purpose};
+use super::engine::{Action, AttemptId, Change, Input, Purpose, Ranges};
 use super::outbound::Destination;
 use super::persist::{self, Persist};
 use super::reader::{self, Found};
 use super::records;
 use super::shell::{Event, Shell};
 use crate::domain::endpoint::Endpoint;
-use crate::id::{EndpointId, Seq};
+use crate::id::EndpointId;
 use crate::store::{Durability, Write};
 
 impl Shell {
@@ -47,16 +47,22 @@ impl Shell {
             Action::PersistSeen { account, seq } => {
                 let write = records::seen_write(account, seq).ok();
                 let commit = persist::commit(account, Vec::from_iter(write), Durability::Relaxed);
-                drop(self.database.store().submit(commit));
+                let receipt = self.database.store().submit(commit);
+                let events = self.events.clone();
+                tokio::spawn(async move {
+                    if receipt.wait().await.is_err() {
+                        // The receiver ends with the loop.
+                        let _ = events.send(Event::Input(Input::SeenNotStored(account)));
+                    }
+                });
             }
             Action::Read {
                 attempt,
                 endpoint,
-                from,
-                to,
+                wanted,
                 purpose,
                 ..
-            } => inputs.extend(self.read(attempt, endpoint, from, to, purpose)),
+            } => inputs.extend(self.read(attempt, endpoint, wanted, purpose)),
             Action::Post {
                 attempt,
                 endpoint,
@@ -197,8 +203,7 @@ impl Shell {
         &mut self,
         attempt: AttemptId,
         endpoint: EndpointId,
-        from: Seq,
-        to: Seq,
+        wanted: Ranges,
         purpose: Purpose,
     ) -> Option<Input> {
         let Some(record) = self.record(endpoint) else {
@@ -206,7 +211,7 @@ impl Shell {
         };
         let store = self.database.store().clone();
         let mut reading =
-            Box::pin(async move { reader::read(&*store, &record, from, to, purpose).await });
+            Box::pin(async move { reader::read(&*store, &record, &wanted, purpose).await });
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         match reading.as_mut().poll(&mut context) {
             std::task::Poll::Ready(Ok(found)) => Some(self.found(attempt, purpose, found)),

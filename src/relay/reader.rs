@@ -94,70 +94,105 @@ impl Gate {
     }
 }
 
-/// Reads what `endpoint` admits from `from` up to `to`, as far as `purpose` goes.
+/// Reads what `endpoint` admits of `wanted`, as far as `purpose` goes.
 pub async fn read(
     store: &dyn Store,
     endpoint: &Endpoint,
-    from: Seq,
-    to: Seq,
+    wanted: &Ranges,
     purpose: Purpose,
 ) -> Result<Found, ReadError> {
-    let mut found = Found {
-        through: from.previous(),
-        ..Found::default()
+    let first = wanted.first().unwrap_or_default();
+    let mut scan = Scan {
+        store,
+        endpoint,
+        looked_at: 0,
+        gate: Gate {
+            purpose,
+            taken: 0,
+            bytes: 0,
+            first_time: None,
+        },
+        found: Found {
+            through: first.previous(),
+            ..Found::default()
+        },
     };
-    let mut gate = Gate {
-        purpose,
-        taken: 0,
-        bytes: 0,
-        first_time: None,
-    };
-    let page_messages = match purpose {
-        Purpose::Batch { max_messages, .. } => (max_messages as usize).clamp(1, PAGE_MESSAGES),
-        Purpose::Advance | Purpose::Expire { .. } => PAGE_MESSAGES,
-    };
-    let mut next = from;
-    while next <= to && !gate.is_full() {
-        let looked_at = next.0 - from.0;
-        if looked_at >= BATCH_SCAN && matches!(purpose, Purpose::Batch { .. }) {
-            return Ok(found);
-        }
-        let page = store
-            .read_log(endpoint.account, next, page_messages, PAGE_BYTES)
-            .await?;
-        if page.messages.is_empty() {
-            // Trimmed, or an account whose log ends here: nothing more can come up to `to`.
+    for (from, to) in wanted.pairs() {
+        if !scan.stretch(*from, *to).await? {
             break;
         }
-        for message in page.messages {
-            if message.seq() > to {
-                found.through = to;
-                return Ok(found);
+    }
+    Ok(scan.found)
+}
+
+/// One read, over one range after the other.
+struct Scan<'a> {
+    store: &'a dyn Store,
+    endpoint: &'a Endpoint,
+    looked_at: u64,
+    gate: Gate,
+    found: Found,
+}
+
+impl Scan<'_> {
+    /// Reads one range. False when the result is complete before its end.
+    async fn stretch(&mut self, from: Seq, to: Seq) -> Result<bool, ReadError> {
+        let purpose = self.gate.purpose;
+        let page_messages = match purpose {
+            Purpose::Batch { max_messages, .. } => (max_messages as usize).clamp(1, PAGE_MESSAGES),
+            Purpose::Advance | Purpose::Expire { .. } => PAGE_MESSAGES,
+        };
+        let mut next = from;
+        while next <= to {
+            let bounded = matches!(purpose, Purpose::Batch { .. });
+            if self.gate.is_full() || (bounded && self.looked_at >= BATCH_SCAN) {
+                return Ok(false);
             }
-            if gate.ends_before(&message) {
-                found.stopped_at = Some(message.id.time());
-                return Ok(found);
+            let page = self
+                .store
+                .read_log(self.endpoint.account, next, page_messages, PAGE_BYTES)
+                .await?;
+            if page.messages.is_empty() {
+                // Trimmed, or an account whose log ends here: nothing more can come up to `to`.
+                break;
             }
-            if endpoint.admits(&message) {
-                if gate.is_full() || !gate.fits(&message) {
-                    return Ok(found);
+            for message in page.messages {
+                if message.seq() > to {
+                    self.found.through = to;
+                    return Ok(true);
                 }
-                gate.take(&message);
-                found.count += 1;
-                found.through = message.seq();
-                if !matches!(purpose, Purpose::Expire { .. }) {
-                    found.messages.push(message);
+                let seq = message.seq();
+                if !self.take(message) {
+                    return Ok(false);
                 }
-            } else if !gate.is_full() {
-                found.through = message.seq();
+                self.looked_at += 1;
+                self.found.through = seq;
+                next = seq.next();
             }
-            next = found.through.next();
         }
+        self.found.through = to;
+        Ok(true)
     }
-    if !gate.is_full() {
-        found.through = to;
+
+    /// Takes the next message in, if the endpoint admits it. False when the result ends before it.
+    fn take(&mut self, message: Arc<Message>) -> bool {
+        if self.gate.ends_before(&message) {
+            self.found.stopped_at = Some(message.id.time());
+            return false;
+        }
+        if !self.endpoint.admits(&message) {
+            return !self.gate.is_full();
+        }
+        if self.gate.is_full() || !self.gate.fits(&message) {
+            return false;
+        }
+        self.gate.take(&message);
+        self.found.count += 1;
+        if !matches!(self.gate.purpose, Purpose::Expire { .. }) {
+            self.found.messages.push(message);
+        }
+        true
     }
-    Ok(found)
 }
 
 /// The messages of a batch, in order. One that is missing from the log is missing here too.

@@ -65,11 +65,10 @@ impl World {
             Action::Read {
                 attempt,
                 endpoint,
-                from,
-                to,
+                wanted,
                 purpose,
                 ..
-            } => self.read(attempt, endpoint, from, to, purpose),
+            } => self.read(attempt, endpoint, &wanted, purpose),
             Action::Post {
                 attempt,
                 endpoint,
@@ -249,8 +248,7 @@ impl World {
         &mut self,
         attempt: AttemptId,
         endpoint: EndpointId,
-        from: Seq,
-        to: Seq,
+        wanted: &Ranges,
         purpose: Purpose,
     ) -> Result<(), String> {
         let found = self
@@ -262,7 +260,7 @@ impl World {
             self.at(0, Event::Input(Input::NotSent { attempt }));
             return Ok(());
         };
-        let found = now(reader::read(&*self.store, &record, from, to, purpose))?;
+        let found = now(reader::read(&*self.store, &record, wanted, purpose))?;
         let delay = self.rng.u64(0..3);
         let input = match purpose {
             Purpose::Expire { .. } => {
@@ -511,6 +509,8 @@ impl World {
         for (_, endpoint) in &watched {
             self.reload(*endpoint, true)?;
         }
+        // A stretch of a log can be read only behind everything before it.
+        self.catch_up()?;
         for (account, through) in news.logs {
             self.read_tail(account, through)?;
         }

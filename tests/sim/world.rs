@@ -13,6 +13,7 @@ use std::task::{Context, Waker};
 use hookrelay::attempt::{Class, Outcome};
 use hookrelay::clock::{Clock, Entropy, Millis, Timestamp};
 use hookrelay::domain::authentication::AuthResult;
+use hookrelay::domain::endpoint::Endpoint;
 use hookrelay::error::Error;
 use hookrelay::id::{AccountId, EndpointId, JobId, MessageId, Seq};
 use hookrelay::relay::engine::schedule;
@@ -64,10 +65,13 @@ pub enum Bug {
     OutliveEndpoint,
     /// Logs are trimmed whoever still needs them.
     TrimTooMuch,
+    /// After a start an endpoint's log is taken to end where its account's was stored to end,
+    /// although its own counts are ahead.
+    TailOfAccount,
 }
 
 impl Bug {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::DropPersist,
         Self::AnswerEarly,
         Self::SeenTooEarly,
@@ -80,6 +84,7 @@ impl Bug {
         Self::Reorder,
         Self::OutliveEndpoint,
         Self::TrimTooMuch,
+        Self::TailOfAccount,
     ];
 }
 
@@ -126,6 +131,8 @@ pub(crate) enum Event {
     /// Whoever waits for this goes on.
     Open(Rc<Cell<bool>>),
     Trim(AccountId),
+    /// The logs are read behind their stored ends, after a start.
+    CatchUp,
     /// A persist that a planted bug held back.
     LetGo(EndpointId),
 }
@@ -175,6 +182,8 @@ pub struct World {
     pub(crate) wake_at: Option<u64>,
     pub(crate) audiences: BTreeMap<AccountId, Audience>,
     pub(crate) tails: BTreeMap<AccountId, Seq>,
+    /// After a start, until the logs were read on: acknowledgements that wait for that.
+    pub(crate) orders: Option<Vec<Arc<Endpoint>>>,
     pub(crate) lanes: Lanes,
     pub(crate) receipts: VecDeque<(EndpointId, Token, Receipt)>,
     pub(crate) transactions: Vec<Transaction>,
@@ -243,6 +252,7 @@ impl World {
             wake_at: None,
             audiences: BTreeMap::new(),
             tails: BTreeMap::new(),
+            orders: None,
             lanes: Lanes::default(),
             receipts: VecDeque::new(),
             transactions: Vec::new(),
@@ -338,6 +348,11 @@ impl World {
                         }
                     }
                     Some(Bug::LoseBatch) => drop(stored.batches.pop()),
+                    Some(Bug::TailOfAccount) => {
+                        if let Some(cursor) = &mut stored.cursor {
+                            cursor.seen = Seq(0);
+                        }
+                    }
                     _ => {}
                 }
             }
@@ -345,13 +360,24 @@ impl World {
         }
         self.ledger
             .recovered(&now(self.stored_batches())?, self.offset);
+        self.orders = Some(recovered.orders);
+        let delay = self.rng.u64(0..8);
+        self.at(delay, Event::CatchUp);
+        Ok(())
+    }
+
+    /// Once after a start: reads what the logs hold behind the stored ends, then the orders that
+    /// may speak of it, as the shell does.
+    pub(crate) fn catch_up(&mut self) -> Result<(), String> {
+        let Some(orders) = self.orders.take() else {
+            return Ok(());
+        };
         for account in self.accounts.clone() {
             let through = now(self.store.visible(account))?;
             self.read_tail(account, through)?;
         }
-        // Messages before orders, as in the shell.
-        for record in recovered.orders {
-            for input in now(recover::acknowledgements(&database, &record))? {
+        for record in orders {
+            for input in now(recover::acknowledgements(&self.database, &record))? {
                 self.give(input)?;
             }
         }
@@ -445,6 +471,7 @@ impl World {
                 Ok(())
             }
             Event::Trim(account) => self.trim(account),
+            Event::CatchUp => self.catch_up(),
             Event::LetGo(endpoint) => match self.held.take_if(|held| held.endpoint == endpoint) {
                 Some(held) => self.hand_over(held).map(drop),
                 None => Ok(()),
@@ -556,6 +583,8 @@ pub(crate) async fn acknowledge(
     if first > last {
         return Ok(());
     }
+    // As the surface does: an order must not outlive its endpoint.
+    hookrelay::domain::endpoint::load(tx, account, endpoint).await?;
     let ranges = vec![(first, last)];
     let order = hookrelay::domain::acknowledgement::Acknowledge { seqs: ranges };
     tx.put(

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::batch::Place;
 use super::endpoint::{Endpoint, Job};
 use super::seen::Tail;
-use super::slots::{Slots, Turn, Work};
-use super::{Action, Change, Input, JobState, Purpose, Settings, Token};
+use super::slots::{Load, Slots, Turn, Waits, Work};
+use super::{Action, Change, Input, JobState, Purpose, Ranges, Settings, Token};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, EndpointId, Seq};
 use crate::live;
@@ -171,8 +171,13 @@ impl Engine {
                 through,
                 next,
             } => {
+                let tail = self
+                    .slots
+                    .get(attempt)
+                    .map(|attempt| self.tail_of(attempt.endpoint))
+                    .unwrap_or_default();
                 self.finish_read(now, attempt, out, |endpoint| {
-                    endpoint.bury_backlog(now, through, count, next);
+                    endpoint.bury_backlog(now, (through, tail), count, next);
                 });
             }
             Input::Done {
@@ -196,6 +201,7 @@ impl Engine {
             }
             Input::Stored(id, token) => self.stored(now, id, token, out),
             Input::NotStored(id, token) => self.not_stored(now, id, token, out),
+            Input::SeenNotStored(account) => self.seen_not_stored(now, account),
             Input::Job(id, job) => self.with(now, id, out, |endpoint, _| add_job(endpoint, job)),
             Input::Acknowledged {
                 endpoint: id,
@@ -284,8 +290,15 @@ impl Engine {
             self.blocked.insert(id);
         }
         for (turn, wanted) in [(Turn::New, ready.new), (Turn::Again, ready.again)] {
-            if wanted && !self.draining && !endpoint.queued[turn.index()] {
-                endpoint.queued[turn.index()] = true;
+            let waits = &mut endpoint.waits[turn.index()];
+            let enters = match waits {
+                Waits::No => true,
+                // It confirmed something meanwhile: it need not wait among the doubtful.
+                Waits::Aside => endpoint.health.is_proven(),
+                Waits::InTurn => false,
+            };
+            if wanted && !self.draining && enters {
+                *waits = Waits::InTurn;
                 self.slots.queue(id, turn);
             }
         }
@@ -361,14 +374,15 @@ impl Engine {
             }
             _ => return,
         };
-        let attempt = self.slots.start(now, id, work, Turn::Again, 0);
+        let attempt = self
+            .slots
+            .start(now, id, work, Turn::Again, Load::default());
         endpoint.reading = Some(attempt);
         out.push(Action::Read {
             attempt,
             account,
             endpoint: id,
-            from,
-            to,
+            wanted: Ranges::from_pairs([(from, to)]),
             purpose,
         });
     }
@@ -376,12 +390,16 @@ impl Engine {
     /// Starts whatever may start, in turn, while there is room.
     fn dispatch(&mut self, now: Timestamp, out: &mut Vec<Action>) {
         while !self.draining {
-            let Some((id, turn)) = self.slots.next() else {
+            let Some((id, turn, waited)) = self.slots.next() else {
                 break;
             };
             let Some(endpoint) = self.endpoints.get_mut(&id) else {
                 continue;
             };
+            if endpoint.waits[turn.index()] != waited {
+                // It left its place aside for one in the queue.
+                continue;
+            }
             let full = self.slots.slow_is_full();
             let ready = endpoint.readiness(now, full, &self.settings);
             let wanted = match turn {
@@ -389,17 +407,24 @@ impl Engine {
                 Turn::Again => ready.again,
             };
             if !wanted {
-                endpoint.queued[turn.index()] = false;
+                endpoint.waits[turn.index()] = Waits::No;
                 self.refresh(now, id, out);
                 continue;
             }
             let bytes = endpoint.bytes_to_start(now, turn);
+            let doubtful = !endpoint.health.is_proven();
+            if doubtful && !self.slots.fits_doubtful(bytes) {
+                endpoint.waits[turn.index()] = Waits::Aside;
+                self.slots.park(id, turn, bytes);
+                continue;
+            }
             if !self.slots.fits(bytes) {
+                endpoint.waits[turn.index()] = Waits::InTurn;
                 self.slots.put_back(id, turn);
                 break;
             }
-            endpoint.queued[turn.index()] = false;
-            self.start(now, id, turn, bytes, out);
+            endpoint.waits[turn.index()] = Waits::No;
+            self.start(now, id, turn, Load { bytes, doubtful }, out);
             self.refresh(now, id, out);
         }
     }
@@ -409,7 +434,7 @@ impl Engine {
         now: Timestamp,
         id: EndpointId,
         turn: Turn,
-        bytes: u64,
+        load: Load,
         out: &mut Vec<Action>,
     ) {
         let tail = self.tail_of(id);
@@ -419,8 +444,9 @@ impl Engine {
         let (account, _) = endpoint.ids();
         endpoint.health.start();
         endpoint.in_flight += 1;
+        endpoint.loaded += load.bytes;
         if endpoint.must_authenticate(now).is_some() {
-            let attempt = self.slots.start(now, id, Work::Authenticate, turn, bytes);
+            let attempt = self.slots.start(now, id, Work::Authenticate, turn, load);
             endpoint.authenticating = true;
             let generation = endpoint.spec.generation;
             out.push(Action::Authenticate {
@@ -432,20 +458,17 @@ impl Engine {
         } else if turn == Turn::New {
             let job = endpoint.job_to_form();
             endpoint.job_turn = !endpoint.job_turn;
-            let attempt = self.slots.start(now, id, Work::Form(job), turn, bytes);
+            let attempt = self.slots.start(now, id, Work::Form(job), turn, load);
             endpoint.reading = Some(attempt);
-            let (from, to) = endpoint.stretch_to_form(job, tail);
-            let purpose = endpoint.batch_purpose();
             out.push(Action::Read {
                 attempt,
                 account,
                 endpoint: id,
-                from,
-                to,
-                purpose,
+                wanted: endpoint.ranges_to_form(job, tail),
+                purpose: endpoint.batch_purpose(),
             });
         } else if endpoint.spec.thin {
-            let attempt = self.slots.start(now, id, Work::Wakeup, turn, bytes);
+            let attempt = self.slots.start(now, id, Work::Wakeup, turn, load);
             let batch = endpoint.wake_up(now, attempt, &self.settings.batch_key);
             let pending = endpoint.pending;
             out.push(Action::Wakeup {
@@ -456,7 +479,7 @@ impl Engine {
                 pending,
             });
         } else if let Some((_, batch)) = endpoint.next_batch() {
-            let attempt = self.slots.start(now, id, Work::Send(batch), turn, bytes);
+            let attempt = self.slots.start(now, id, Work::Send(batch), turn, load);
             endpoint.place(batch, Place::InFlight(attempt));
             self.post(id, attempt, batch, out);
         }

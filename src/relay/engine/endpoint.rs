@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::batch::{Batch, Place};
 use super::health::Health;
 use super::schedule::Schedule;
+use super::slots::Waits;
 use super::{
     AttemptId, Auth, BatchState, Change, CursorState, JobState, Order, Ranges, Spec, Stored, Token,
 };
@@ -76,13 +77,16 @@ pub struct Endpoint {
     pub(super) reading: Option<AttemptId>,
     pub(super) in_flight: u32,
     pub(super) slow: u32,
+    /// Bytes that its requests under way hold.
+    pub(super) loaded: u64,
     pub(super) changes: Vec<Change>,
     pub(super) durable: bool,
     pub(super) unsaved: VecDeque<(Token, Vec<Change>)>,
     pub(super) settling: BTreeSet<BatchId>,
     pub(super) stalled: Option<Timestamp>,
     pub(super) timer: Option<Timestamp>,
-    pub(super) queued: [bool; 2],
+    /// Where it waits for its turns.
+    pub(super) waits: [Waits; 2],
 }
 
 impl Endpoint {
@@ -134,13 +138,14 @@ impl Endpoint {
             reading: None,
             in_flight: 0,
             slow: 0,
+            loaded: 0,
             changes: Vec::new(),
             durable: false,
             unsaved: VecDeque::new(),
             settling: BTreeSet::new(),
             stalled: None,
             timer: None,
-            queued: [false; 2],
+            waits: [Waits::No; 2],
             spec,
         };
         for job in stored.jobs {
@@ -176,6 +181,10 @@ impl Endpoint {
             }
         }
         let enabled = before.order == Order::Disabled && self.spec.order == Order::Enabled;
+        if before.order == Order::OnHold && self.spec.order == Order::Enabled {
+            // Nothing was sent on hold, so that time says nothing about failing.
+            self.failing_since = None;
+        }
         if enabled || before.generation != self.spec.generation {
             // Another URL or a fresh start: what was learned of the old one does not count.
             self.health = Health::default();

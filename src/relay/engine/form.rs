@@ -8,6 +8,10 @@ use super::{BatchState, Change, Entry, Purpose, Ranges};
 use crate::clock::{Millis, Timestamp};
 use crate::id::{JobId, Seq};
 
+/// Ranges of a job that one read looks at: single messages that died here and there come
+/// together in one batch again.
+const JOB_RANGES: usize = 64;
+
 impl Endpoint {
     /// Takes read messages into a new batch; none when there was nothing to take.
     pub(super) fn form(
@@ -90,11 +94,14 @@ impl Endpoint {
             && !self.acked.is_empty()
     }
 
-    /// From where to where a new batch is read.
-    pub(super) fn stretch_to_form(&self, job: Option<JobId>, tail: Seq) -> (Seq, Seq) {
+    /// Where a new batch is read: behind the cursor, or in the next ranges of a job.
+    pub(super) fn ranges_to_form(&self, job: Option<JobId>, tail: Seq) -> Ranges {
         let job = job.and_then(|job| self.jobs.get(&job));
-        let stretch = job.and_then(|job| job.state.remaining.pairs().first().copied());
-        stretch.unwrap_or((self.cursor.next(), tail))
+        let pairs = job.map(|job| job.state.remaining.pairs());
+        match pairs {
+            Some([]) | None => Ranges::from_pairs([(self.cursor.next(), tail)]),
+            Some(pairs) => Ranges::from_pairs(pairs.iter().take(JOB_RANGES).copied()),
+        }
     }
 
     pub(super) fn batch_purpose(&self) -> Purpose {

@@ -89,6 +89,11 @@ impl Health {
         self.suspensions
     }
 
+    /// Whether the last finished attempt was confirmed.
+    pub fn is_proven(&self) -> bool {
+        self.proven
+    }
+
     /// Until when the endpoint asked to be left alone, if that is after `now`.
     pub fn held_back(&self, now: Timestamp) -> Option<Timestamp> {
         self.held_back.filter(|until| *until > now)

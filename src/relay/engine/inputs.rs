@@ -164,12 +164,18 @@ impl Engine {
             // Nothing is above the cursor, so nothing is pending there.
             endpoint.pending = 0;
         }
-        let post = formed.map(|state| {
-            let bytes = entries.iter().map(|entry| entry.bytes).sum();
-            self.slots.continue_as(attempt, Work::Send(state.id), bytes);
-            let batch = state.id;
+        // What was ordered during the read holds: the batch then waits like a deferred one.
+        let may_send = !self.draining && endpoint.may_send(now);
+        let post = formed.and_then(|state| {
+            let (batch, bytes) = (state.id, state.bytes);
+            if !may_send {
+                endpoint.open(state, Place::Deferred);
+                return None;
+            }
+            let reserved = self.slots.continue_as(attempt, Work::Send(batch), bytes);
+            endpoint.loaded = endpoint.loaded - reserved + bytes;
             endpoint.open(state, Place::InFlight(attempt));
-            batch
+            Some(batch)
         });
         if post.is_none() {
             endpoint.health.withdraw(now);
@@ -358,6 +364,7 @@ impl Engine {
             Work::Form(_) | Work::Send(_) | Work::Wakeup => {}
         }
         endpoint.in_flight -= 1;
+        endpoint.loaded -= finished.bytes();
         if finished.is_slow() {
             endpoint.slow -= 1;
         }

@@ -404,6 +404,8 @@ pub enum Input {
     Stored(EndpointId, Token),
     /// A persist is not stored.
     NotStored(EndpointId, Token),
+    /// A [`Action::PersistSeen`] of this account is not stored.
+    SeenNotStored(AccountId),
     /// A job was created.
     Job(EndpointId, JobState),
     /// The consumer acknowledged these messages by another way; `order` is the stored order.
@@ -468,8 +470,8 @@ pub enum Action {
         /// Up to here.
         seq: Seq,
     },
-    /// Read admitted messages from `from` up to `to`; answered by [`Input::Read`] (by
-    /// [`Input::Expired`] for that purpose) or [`Input::NotSent`].
+    /// Read admitted messages of these ranges; answered by [`Input::Read`] (by [`Input::Expired`]
+    /// for that purpose) or [`Input::NotSent`].
     Read {
         /// Which.
         attempt: AttemptId,
@@ -477,10 +479,8 @@ pub enum Action {
         account: AccountId,
         /// Who admits.
         endpoint: EndpointId,
-        /// First sequence.
-        from: Seq,
-        /// Last sequence.
-        to: Seq,
+        /// Of the log.
+        wanted: Ranges,
         /// How much.
         purpose: Purpose,
     },

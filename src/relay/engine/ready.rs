@@ -11,6 +11,12 @@ use super::{Auth, Order, Settings};
 use crate::clock::Timestamp;
 use crate::id::{BatchId, JobId};
 
+/// Persists of one endpoint that may wait for the disk before nothing more is started for it.
+const MAX_UNSAVED: usize = 64;
+
+/// One endpoint holds at most this part of the loaded bytes, or a single batch.
+const OWN_SHARE: u64 = 16;
+
 /// What the endpoint may start, and when to look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Readiness {
@@ -29,6 +35,7 @@ impl Endpoint {
     ) -> Readiness {
         let blocked = self.awaiting_facts
             || self.stalled.is_some()
+            || self.unsaved.len() >= MAX_UNSAVED
             || self.spec.order != Order::Enabled
             || (slow_is_full && self.slow > 0);
         if blocked {
@@ -64,13 +71,29 @@ impl Endpoint {
             };
         }
         let again = match self.next_batch() {
-            Some((due, _)) => again_at(due, now),
-            None => Readiness::default(),
+            Some((due, id)) if self.has_room(self.batch_bytes(id), settings) => again_at(due, now),
+            _ => Readiness::default(),
         };
         Readiness {
-            new: self.may_form(settings),
+            new: self.may_form(settings) && self.has_room(self.spec.max_bytes, settings),
             ..again
         }
+    }
+
+    /// Whether another request of so many bytes stays within the endpoint's own share.
+    fn has_room(&self, bytes: u64, settings: &Settings) -> bool {
+        self.loaded == 0 || self.loaded + bytes <= settings.max_loaded / OWN_SHARE
+    }
+
+    fn batch_bytes(&self, id: BatchId) -> u64 {
+        self.batches.get(&id).map_or(0, |batch| batch.state.bytes)
+    }
+
+    /// Whether a delivery may go out as far as orders and authentication are concerned.
+    pub(super) fn may_send(&self, now: Timestamp) -> bool {
+        !self.awaiting_facts
+            && self.spec.order == Order::Enabled
+            && self.must_authenticate(now).is_none()
     }
 
     /// When the next authenticate is due, if one is needed before anything is delivered.
@@ -126,10 +149,7 @@ impl Endpoint {
         }
         match turn {
             Turn::New => self.spec.max_bytes,
-            Turn::Again => self
-                .next_batch()
-                .and_then(|(_, id)| self.batches.get(&id))
-                .map_or(0, |batch| batch.state.bytes),
+            Turn::Again => self.next_batch().map_or(0, |(_, id)| self.batch_bytes(id)),
         }
     }
 }

@@ -54,6 +54,14 @@ impl Engine {
         }
     }
 
+    /// How far an account's log was read is not stored after all: it is offered again.
+    pub(super) fn seen_not_stored(&mut self, now: Timestamp, account: AccountId) {
+        if let Some(tail) = self.tails.get_mut(&account) {
+            tail.stored = Seq(0);
+            self.flush_at.get_or_insert(now.after(SEEN_EVERY));
+        }
+    }
+
     /// Stores the pending counts that changed, and then how far the logs were read: only when
     /// everything that stands for is stored, so that a crash never makes a message unseen.
     pub(super) fn flush_seen(&mut self, now: Timestamp, out: &mut Vec<Action>) {
@@ -161,7 +169,7 @@ mod tests {
         let stretches: Vec<(Seq, Seq)> = actions
             .iter()
             .filter_map(|action| match action {
-                Action::Read { from, to, .. } => Some((*from, *to)),
+                Action::Read { wanted, .. } => wanted.pairs().first().copied(),
                 _ => None,
             })
             .collect();

@@ -368,11 +368,11 @@ impl Endpoint {
     }
 
     /// `count` messages of the backlog up to `through` are too old; the next one is of `next`, or
-    /// everything that was there is.
+    /// none of them was young enough. `tail` is how far the log was read.
     pub(super) fn bury_backlog(
         &mut self,
         now: Timestamp,
-        through: Seq,
+        (through, tail): (Seq, Seq),
         count: u64,
         next: Option<Timestamp>,
     ) {
@@ -380,8 +380,11 @@ impl Endpoint {
         self.pass(through, count);
         self.dead += count;
         self.pending = self.pending.saturating_sub(count);
-        // What arrived during the read is younger than all of it.
-        self.oldest = Some(next.unwrap_or(now));
+        // Where the read ended before the log's end, what is behind it may be as old; beyond the
+        // end there is only what arrived since.
+        if next.is_some() || through >= tail {
+            self.oldest = Some(next.unwrap_or(now));
+        }
         if count > 0 {
             self.changes.push(Change::PutDead(DeadState {
                 first,

@@ -2,6 +2,10 @@
 //!
 //! Owns how many requests may be under way, in which of two pools, and whose turn is next. Does
 //! not know what a request carries or what an endpoint may do.
+//!
+//! Requests to endpoints that did not confirm their last request (or never any) are doubtful.
+//! Together they hold at most half of the slots and a quarter of the loaded bytes, so that
+//! however many of them hang, those that answer have the rest.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -77,6 +81,7 @@ pub struct Attempt {
     pub work: Work,
     turn: Turn,
     bytes: u64,
+    doubtful: bool,
     pool: Pool,
 }
 
@@ -85,6 +90,32 @@ impl Attempt {
     pub fn is_slow(&self) -> bool {
         self.pool == Pool::Slow
     }
+
+    /// The bytes it holds.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Where an endpoint waits with one kind of its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Waits {
+    /// It has nothing to start.
+    #[default]
+    No,
+    /// In the queue of its turn.
+    InTurn,
+    /// Aside, until there is room among the doubtful.
+    Aside,
+}
+
+/// What a request weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Bytes of messages it loads at most.
+    pub bytes: u64,
+    /// Its endpoint did not confirm its last request, or never any.
+    pub doubtful: bool,
 }
 
 /// All requests under way and all endpoints whose turn will come.
@@ -99,10 +130,16 @@ pub struct Slots {
     slow: usize,
     loaded: u64,
     slow_loaded: u64,
+    /// Of the quick ones, those that are doubtful.
+    doubtful: usize,
+    /// Of the loaded bytes, those of doubtful requests.
+    doubtful_loaded: u64,
     ageing: VecDeque<(Timestamp, AttemptId)>,
     /// Older than a second, but the slow pool had no room.
     overdue: VecDeque<AttemptId>,
     queues: [VecDeque<EndpointId>; 2],
+    /// Doubtful endpoints that wait for room among the doubtful, with what they would load.
+    parked: VecDeque<(EndpointId, Turn, u64)>,
     last_turn: Turn,
 }
 
@@ -119,9 +156,12 @@ impl Slots {
             slow: 0,
             loaded: 0,
             slow_loaded: 0,
+            doubtful: 0,
+            doubtful_loaded: 0,
             ageing: VecDeque::new(),
             overdue: VecDeque::new(),
             queues: [VecDeque::new(), VecDeque::new()],
+            parked: VecDeque::new(),
             last_turn: Turn::Again,
         }
     }
@@ -133,7 +173,7 @@ impl Slots {
         endpoint: EndpointId,
         work: Work,
         turn: Turn,
-        bytes: u64,
+        Load { bytes, doubtful }: Load,
     ) -> AttemptId {
         self.last_attempt += 1;
         let id = AttemptId(self.last_attempt);
@@ -145,6 +185,10 @@ impl Slots {
         if pool == Pool::Quick {
             self.quick[turn.index()] += 1;
             self.loaded += bytes;
+            if doubtful {
+                self.doubtful += 1;
+                self.doubtful_loaded += bytes;
+            }
             self.ageing.push_back((now.after(QUICK), id));
         }
         self.attempts.insert(
@@ -154,6 +198,7 @@ impl Slots {
                 work,
                 turn,
                 bytes,
+                doubtful,
                 pool,
             },
         );
@@ -165,8 +210,9 @@ impl Slots {
         self.attempts.get(&id)
     }
 
-    /// The attempt goes on with other work and so many bytes: a batch was formed.
-    pub fn continue_as(&mut self, id: AttemptId, work: Work, bytes: u64) {
+    /// The attempt goes on with other work and so many bytes: a batch was formed. Gives the bytes
+    /// that it held until now.
+    pub fn continue_as(&mut self, id: AttemptId, work: Work, bytes: u64) -> u64 {
         if let Some(attempt) = self.attempts.get_mut(&id) {
             let before = std::mem::replace(&mut attempt.bytes, bytes);
             attempt.work = work;
@@ -174,6 +220,12 @@ impl Slots {
             if attempt.pool == Pool::Slow {
                 self.slow_loaded = self.slow_loaded - before + bytes;
             }
+            if attempt.doubtful {
+                self.doubtful_loaded = self.doubtful_loaded - before + bytes;
+            }
+            before
+        } else {
+            0
         }
     }
 
@@ -181,7 +233,10 @@ impl Slots {
     pub fn finish(&mut self, id: AttemptId) -> Option<Attempt> {
         let attempt = self.attempts.remove(&id)?;
         match attempt.pool {
-            Pool::Quick => self.quick[attempt.turn.index()] -= 1,
+            Pool::Quick => {
+                self.quick[attempt.turn.index()] -= 1;
+                self.doubtful -= usize::from(attempt.doubtful);
+            }
             Pool::Slow => {
                 self.slow -= 1;
                 self.slow_loaded -= attempt.bytes;
@@ -189,6 +244,9 @@ impl Slots {
             Pool::None => return Some(attempt),
         }
         self.loaded -= attempt.bytes;
+        if attempt.doubtful {
+            self.doubtful_loaded -= attempt.bytes;
+        }
         Some(attempt)
     }
 
@@ -217,6 +275,7 @@ impl Slots {
                 }
                 attempt.pool = Pool::Slow;
                 self.quick[attempt.turn.index()] -= 1;
+                self.doubtful -= usize::from(attempt.doubtful);
                 self.slow += 1;
                 self.slow_loaded += attempt.bytes;
                 moved.push(attempt.endpoint);
@@ -236,6 +295,17 @@ impl Slots {
         self.loaded == 0 || self.loaded + bytes <= self.max_loaded
     }
 
+    /// Whether there is room for so many bytes among the doubtful; a single one always has it.
+    pub fn fits_doubtful(&self, bytes: u64) -> bool {
+        self.doubtful < (self.max_quick / 2).max(1)
+            && (self.doubtful_loaded == 0 || self.doubtful_loaded + bytes <= self.max_loaded / 4)
+    }
+
+    /// Sets a doubtful endpoint aside until there is room among the doubtful.
+    pub fn park(&mut self, endpoint: EndpointId, turn: Turn, bytes: u64) {
+        self.parked.push_back((endpoint, turn, bytes));
+    }
+
     /// Enters an endpoint at the end of a queue.
     pub fn queue(&mut self, endpoint: EndpointId, turn: Turn) {
         self.queues[turn.index()].push_back(endpoint);
@@ -247,11 +317,19 @@ impl Slots {
         self.last_turn = turn.other();
     }
 
-    /// The next endpoint in turn, if a slot is free. New and repeated work alternate; neither
-    /// takes more than half of the slots while the other waits.
-    pub fn next(&mut self) -> Option<(EndpointId, Turn)> {
+    /// The next endpoint in turn, if a slot is free. Those that were set aside come first, as far
+    /// as there is room for them. New and repeated work alternate; neither takes more than half of
+    /// the slots while the other waits.
+    pub fn next(&mut self) -> Option<(EndpointId, Turn, Waits)> {
         if self.quick[0] + self.quick[1] >= self.max_quick {
             return None;
+        }
+        if let Some((endpoint, turn, bytes)) = self.parked.front().copied()
+            && self.fits_doubtful(bytes)
+            && self.fits(bytes)
+        {
+            self.parked.pop_front();
+            return Some((endpoint, turn, Waits::Aside));
         }
         let half = (self.max_quick / 2).max(1);
         for turn in [self.last_turn.other(), self.last_turn] {
@@ -261,7 +339,7 @@ impl Slots {
             }
             if let Some(endpoint) = self.queues[turn.index()].pop_front() {
                 self.last_turn = turn;
-                return Some((endpoint, turn));
+                return Some((endpoint, turn, Waits::InTurn));
             }
         }
         None
@@ -312,6 +390,12 @@ impl Slots {
         if bytes != self.loaded {
             return Err("loaded bytes drifted");
         }
+        let doubtful = || self.attempts.values().filter(|attempt| attempt.doubtful);
+        let quick = doubtful().filter(|attempt| attempt.pool == Pool::Quick);
+        let loaded: u64 = doubtful().map(|attempt| attempt.bytes).sum();
+        if quick.count() != self.doubtful || loaded != self.doubtful_loaded {
+            return Err("the share of the doubtful drifted");
+        }
         Ok(())
     }
 }
@@ -341,8 +425,8 @@ mod tests {
             slots.queue(endpoint(100 + number), Turn::Again);
         }
         let mut turns = Vec::new();
-        while let Some((id, turn)) = slots.next() {
-            slots.start(Timestamp(0), id, Work::Wakeup, turn, 0);
+        while let Some((id, turn, _)) = slots.next() {
+            slots.start(Timestamp(0), id, Work::Wakeup, turn, Load::default());
             turns.push(turn);
         }
         assert_eq!(turns.len(), 8);
@@ -357,8 +441,8 @@ mod tests {
             slots.queue(endpoint(number), Turn::New);
         }
         let mut started = 0;
-        while let Some((id, turn)) = slots.next() {
-            slots.start(Timestamp(0), id, Work::Wakeup, turn, 0);
+        while let Some((id, turn, _)) = slots.next() {
+            slots.start(Timestamp(0), id, Work::Wakeup, turn, Load::default());
             started += 1;
         }
         assert_eq!(started, 8);
@@ -367,13 +451,19 @@ mod tests {
     #[test]
     fn an_unanswered_request_frees_its_slot_after_a_second() {
         let mut slots = slots(1, 1);
-        let first = slots.start(Timestamp(0), endpoint(1), Work::Wakeup, Turn::New, 10);
+        let first = slots.start(Timestamp(0), endpoint(1), Work::Wakeup, Turn::New, load(10));
         assert!(slots.age(Timestamp(999)).is_empty());
         slots.queue(endpoint(2), Turn::New);
         assert_eq!(slots.next(), None);
         assert_eq!(slots.age(Timestamp(1000)), [endpoint(1)]);
-        assert_eq!(slots.next(), Some((endpoint(2), Turn::New)));
-        slots.start(Timestamp(1000), endpoint(2), Work::Wakeup, Turn::New, 10);
+        assert_eq!(slots.next(), Some((endpoint(2), Turn::New, Waits::InTurn)));
+        slots.start(
+            Timestamp(1000),
+            endpoint(2),
+            Work::Wakeup,
+            Turn::New,
+            load(10),
+        );
         assert!(slots.slow_is_full());
         assert!(
             slots.age(Timestamp(2000)).is_empty(),
@@ -384,11 +474,61 @@ mod tests {
         slots.check().unwrap();
     }
 
+    fn load(bytes: u64) -> Load {
+        Load {
+            bytes,
+            doubtful: false,
+        }
+    }
+
+    #[test]
+    fn doubtful_endpoints_leave_slots_and_bytes_for_the_others() {
+        let mut slots = slots(8, 100);
+        let doubtful = |bytes| Load {
+            bytes,
+            doubtful: true,
+        };
+        let start = |slots: &mut Slots, number, bytes| {
+            assert!(slots.fits_doubtful(bytes));
+            let (work, turn) = (Work::Wakeup, Turn::Again);
+            slots.start(Timestamp(0), endpoint(number), work, turn, doubtful(bytes))
+        };
+        let first = start(&mut slots, 1, 250);
+        assert!(!slots.fits_doubtful(1), "a quarter of the bytes is theirs");
+        assert!(slots.fits(700));
+        slots.park(endpoint(2), Turn::Again, 1);
+        assert_eq!(slots.next(), None);
+        slots.queue(endpoint(9), Turn::New);
+        assert_eq!(slots.next(), Some((endpoint(9), Turn::New, Waits::InTurn)));
+        slots.finish(first);
+        assert_eq!(slots.next(), Some((endpoint(2), Turn::Again, Waits::Aside)));
+        for number in 2..6 {
+            start(&mut slots, number, 1);
+        }
+        assert!(!slots.fits_doubtful(1), "half of the slots is theirs");
+        slots.check().unwrap();
+        slots.age(Timestamp(1000));
+        assert!(slots.fits_doubtful(1), "in the slow pool they hold no slot");
+        slots.check().unwrap();
+    }
+
     #[test]
     fn the_slow_pool_holds_at_most_half_of_the_loaded_bytes() {
         let mut slots = slots(10, 10);
-        slots.start(Timestamp(0), endpoint(1), Work::Wakeup, Turn::New, 400);
-        slots.start(Timestamp(0), endpoint(2), Work::Wakeup, Turn::New, 400);
+        slots.start(
+            Timestamp(0),
+            endpoint(1),
+            Work::Wakeup,
+            Turn::New,
+            load(400),
+        );
+        slots.start(
+            Timestamp(0),
+            endpoint(2),
+            Work::Wakeup,
+            Turn::New,
+            load(400),
+        );
         assert!(!slots.fits(300));
         assert_eq!(slots.age(Timestamp(1000)), [endpoint(1)]);
         slots.check().unwrap();

@@ -68,6 +68,16 @@ use super::{
 use crate::clock::Clock;
 use crate::id::{AccountId, Seq};
 
+/// Runs the writer. A panic beyond those it catches itself leaves commits that nobody will answer
+/// and a state that nobody knows, so the process ends at once: what was acknowledged is on the
+/// disk, and the next start finds it.
+fn write_or_abort(writer: Writer) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run())).is_err() {
+        tracing::error!("the store's writer failed; the process ends so that it can start afresh");
+        std::process::abort();
+    }
+}
+
 /// The store in a data directory. Dropping it closes it.
 #[derive(Debug)]
 pub struct SledStore {
@@ -103,7 +113,7 @@ impl SledStore {
         let shared = Arc::new(shared);
         let writer = Writer::new(shared.clone());
         let builder = thread::Builder::new().name("store-write".to_owned());
-        let writer = builder.spawn(move || writer.run());
+        let writer = builder.spawn(move || write_or_abort(writer));
         threads.push(writer.tried("start a thread for", path)?);
         let threads = Mutex::new(threads);
         Ok(Self { shared, threads })
