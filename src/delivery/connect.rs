@@ -1,4 +1,4 @@
-//! Opening a connection: resolve, check, connect, TLS.
+//! Opening a connection: check every resolved address, connect, TLS.
 //!
 //! Owns the connector of the HTTP client. It asks [`super::address`] about every resolved address
 //! and about literal ones, and connects only to addresses it asked about, so that no second
@@ -19,12 +19,13 @@ use hyper::Uri;
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::address::AddressRules;
+use super::resolve::Names;
 use crate::attempt::{Class, Phase};
 
 /// Addresses of one name that are tried; all of them are checked.
@@ -96,6 +97,7 @@ struct Shared {
     rules: AddressRules,
     deadline: Duration,
     tls: TlsConnector,
+    names: Names,
 }
 
 /// A connection, TLS or not.
@@ -109,6 +111,7 @@ impl Connector {
             rules,
             deadline,
             tls: TlsConnector::from(tls),
+            names: Names::default(),
         }))
     }
 }
@@ -180,16 +183,17 @@ impl Shared {
         https: bool,
     ) -> Result<Vec<SocketAddr>, ConnectFailure> {
         let literal = host.parse::<IpAddr>().ok();
-        let addresses: Vec<SocketAddr> = match literal {
-            Some(ip) => vec![SocketAddr::new(ip, port)],
-            None => lookup_host((host, port))
-                .await
-                .map_err(|error| {
-                    let detail = format!("{host}: {}", shortened(&error));
-                    ConnectFailure::new(Class::Dns, detail)
-                })?
-                .collect(),
+        let found = match literal {
+            Some(ip) => vec![ip],
+            None => self.names.addresses(host).await.map_err(|error| {
+                let detail = format!("{host}: {}", shortened(&error));
+                ConnectFailure::new(Class::Dns, detail)
+            })?,
         };
+        let addresses: Vec<SocketAddr> = found
+            .into_iter()
+            .map(|ip| SocketAddr::new(ip, port))
+            .collect();
         if addresses.is_empty() {
             let detail = format!("{host} has no address");
             return Err(ConnectFailure::new(Class::Dns, detail));

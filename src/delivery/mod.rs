@@ -13,7 +13,8 @@
 //! | [`header`] | request headers, the custom ones included (pure) |
 //! | [`exchange`] | what came back, as plain data (pure) |
 //! | [`answer`], [`hint`] | reading that data into reports with plain hints (pure) |
-//! | [`connect`] | resolve, check, connect, TLS |
+//! | [`resolve`] | from a name to its addresses |
+//! | [`connect`] | check, connect, TLS |
 //! | [`http`] | one POST within one deadline |
 
 pub mod address;
@@ -24,5 +25,6 @@ pub mod header;
 pub mod hint;
 pub mod http;
 pub mod protocol;
+pub mod resolve;
 pub mod sign;
 pub mod url;

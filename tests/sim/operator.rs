@@ -6,18 +6,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hookrelay::clock::Millis;
+use hookrelay::domain::acknowledgement::Acknowledge;
 use hookrelay::domain::authentication::{self};
 use hookrelay::domain::dead_letter::{self, DeadRange};
 use hookrelay::domain::endpoint::{self, DisabledReason};
 use hookrelay::domain::registration::{self, NewEndpoint};
-use hookrelay::id::{AccountId, EndpointId, MessageId, Seq};
+use hookrelay::error::Error;
+use hookrelay::id::{AccountId, EndpointId, JobId, MessageId, Seq};
 use hookrelay::relay::housekeeping;
 use hookrelay::relay::persist::Lanes;
-use hookrelay::store::{Database, Store, Targets, keys};
+use hookrelay::store::{Database, Store, Targets, Tx, keys};
 
 use crate::audit::audit;
 use crate::consumer::Consumer;
-use crate::world::{After, Bug, Event, LOGIN, TYPES, World, acknowledge, draw_types, now};
+use crate::world::{After, Bug, Event, LOGIN, TYPES, World, draw_types, now};
 
 impl World {
     pub(crate) fn produce(&mut self) {
@@ -331,4 +333,24 @@ impl World {
         self.summary.splits = self.ledger.splits;
         Ok(())
     }
+}
+
+async fn acknowledge(
+    tx: &Tx,
+    account: AccountId,
+    endpoint: EndpointId,
+    first: Seq,
+    last: Seq,
+) -> Result<(), Error> {
+    if first > last {
+        return Ok(());
+    }
+    // As the surface does: an order must not outlive its endpoint.
+    endpoint::load(tx, account, endpoint).await?;
+    let ranges = vec![(first, last)];
+    let order = Acknowledge { seqs: ranges };
+    tx.put(
+        keys::order(account, endpoint, JobId::random(tx.entropy())),
+        &order,
+    )
 }

@@ -15,14 +15,14 @@ use hookrelay::clock::{Clock, Entropy, Millis, Timestamp};
 use hookrelay::domain::authentication::AuthResult;
 use hookrelay::domain::endpoint::Endpoint;
 use hookrelay::error::Error;
-use hookrelay::id::{AccountId, EndpointId, JobId, MessageId, Seq};
+use hookrelay::id::{AccountId, EndpointId, MessageId, Seq};
 use hookrelay::relay::engine::schedule;
 use hookrelay::relay::engine::{AttemptId, BatchState, Engine, Input, Settings, Token};
 use hookrelay::relay::persist::{Lanes, Persist};
 use hookrelay::relay::tail::Audience;
 use hookrelay::relay::{records, recover};
 use hookrelay::store::memory::MemoryStore;
-use hookrelay::store::{CommitError, Database, Receipt, Store, keys};
+use hookrelay::store::{CommitError, Database, Receipt, Store};
 
 use crate::audit::History;
 use crate::consumer::Consumer;
@@ -571,26 +571,6 @@ pub(crate) fn draw_types(rng: &mut fastrand::Rng) -> Vec<String> {
         _ => &["*"],
     };
     types.iter().map(|name| (*name).to_owned()).collect()
-}
-
-pub(crate) async fn acknowledge(
-    tx: &hookrelay::store::Tx,
-    account: AccountId,
-    endpoint: EndpointId,
-    first: Seq,
-    last: Seq,
-) -> Result<(), Error> {
-    if first > last {
-        return Ok(());
-    }
-    // As the surface does: an order must not outlive its endpoint.
-    hookrelay::domain::endpoint::load(tx, account, endpoint).await?;
-    let ranges = vec![(first, last)];
-    let order = hookrelay::domain::acknowledgement::Acknowledge { seqs: ranges };
-    tx.put(
-        keys::order(account, endpoint, JobId::random(tx.entropy())),
-        &order,
-    )
 }
 
 pub(crate) fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {

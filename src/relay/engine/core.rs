@@ -390,13 +390,13 @@ impl Engine {
     /// Starts whatever may start, in turn, while there is room.
     fn dispatch(&mut self, now: Timestamp, out: &mut Vec<Action>) {
         while !self.draining {
-            let Some((id, turn, waited)) = self.slots.next() else {
+            let Some((id, turn, place)) = self.slots.next() else {
                 break;
             };
             let Some(endpoint) = self.endpoints.get_mut(&id) else {
                 continue;
             };
-            if endpoint.waits[turn.index()] != waited {
+            if endpoint.waits[turn.index()] != place {
                 // It left its place aside for one in the queue.
                 continue;
             }
