@@ -96,6 +96,8 @@ One row for each endpoint, the longest waiting first:
   STATE         disabled, on_hold, suspended (unreachable; tried again at NEXT), probing,
                 unverified, verifying, awaiting_confirmation, or open
   PENDING       messages that are not settled there yet, those in flight included
+  <1 m … OLDER  these by age, each counted once; ~ marks a share that is estimated, because a
+                type filter admits only a part of the log
   IN FLIGHT     requests that are out now
   OLDEST        age of the oldest pending message
   WAITS FOR     why nothing goes out although something is pending

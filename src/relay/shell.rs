@@ -322,6 +322,9 @@ impl Shell {
             Question::Endpoints(account, answer) => {
                 let _ = answer.send(self.engine.endpoints_now(self.now(), account));
             }
+            Question::EndpointsByAge(marks, answer) => {
+                let _ = answer.send(self.engine.endpoints_by_age(self.now(), &marks));
+            }
             Question::Places(ids, seq, answer) => {
                 let places = ids.into_iter().map(|id| self.engine.place_of(id, seq));
                 let _ = answer.send(places.collect());

@@ -5,6 +5,7 @@
 //! which the composition hands in. Does not know the relay but through [`Live`].
 
 mod accounts;
+mod queue;
 mod status;
 
 use std::borrow::Cow;
@@ -150,7 +151,7 @@ pub fn mount(
         )
         .route(
             &format!("{PREFIX}/queue"),
-            whole.guard(with(get(status::queue))),
+            whole.guard(with(get(queue::show))),
         )
         .route(ACCOUNT, one.guard(with(get(accounts::show))))
         .route(

@@ -33,6 +33,7 @@ impl Endpoint {
             oldest: batches
                 .chain(self.oldest.filter(|_| self.pending > 0))
                 .min(),
+            lowest: self.lowest_pending(),
             cursor: self.cursor,
             delivered: self.delivered,
             dead: self.dead,

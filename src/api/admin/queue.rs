@@ -1,0 +1,241 @@
+//! What waits where, for how long, and why: endpoints by age.
+//!
+//! Owns the search for the places in a log where ages change: by halving, one message a step, so
+//! that a long backlog costs no more than a few dozen reads for each account. The counting is the
+//! relay's.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use axum::extract::State;
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::Context;
+use super::status::{rows, state};
+use crate::api::dialect::{Reply, ok};
+use crate::api::front::{Call, Core};
+use crate::clock::{Millis, Timestamp};
+use crate::domain::account;
+use crate::domain::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::id::{AccountId, EndpointId, Seq};
+use crate::live::{AgeMarks, Ages, EndpointNow, Live, NotRunning, Wait};
+use crate::store::{ReadError, Store};
+
+#[derive(Serialize)]
+struct Queue {
+    endpoints: Vec<Row>,
+    total: Totals,
+}
+
+#[derive(Serialize)]
+struct Row {
+    account: AccountId,
+    account_name: String,
+    endpoint: EndpointId,
+    url: String,
+    state: &'static str,
+    pending: u64,
+    ages: AgesView,
+    in_flight: u64,
+    open_batches: u64,
+    oldest: Option<String>,
+    /// Age of the oldest pending message in seconds.
+    oldest_age_s: Option<u64>,
+    last_class: Option<&'static str>,
+    /// Why nothing goes out although something waits.
+    wait: Option<&'static str>,
+    /// When that may change by itself.
+    until: Option<String>,
+}
+
+/// The pending messages by age: each is in the first of these that it is young enough for.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct AgesView {
+    under_1m: u64,
+    under_1h: u64,
+    under_24h: u64,
+    older: u64,
+    /// False: `pending` is exact, and its parts are estimated.
+    exact: bool,
+}
+
+impl From<Ages> for AgesView {
+    fn from(ages: Ages) -> Self {
+        Self {
+            under_1m: ages.under_1m,
+            under_1h: ages.under_1h,
+            under_24h: ages.under_24h,
+            older: ages.older,
+            exact: ages.exact,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Totals {
+    pending: u64,
+    ages: AgesView,
+    in_flight: u64,
+    open_batches: u64,
+}
+
+impl Totals {
+    fn of(rows: &[Row]) -> Self {
+        let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum();
+        Self {
+            pending: sum(|row| row.pending),
+            ages: AgesView {
+                under_1m: sum(|row| row.ages.under_1m),
+                under_1h: sum(|row| row.ages.under_1h),
+                under_24h: sum(|row| row.ages.under_24h),
+                older: sum(|row| row.ages.older),
+                exact: rows.iter().all(|row| row.ages.exact),
+            },
+            in_flight: sum(|row| row.in_flight),
+            open_batches: sum(|row| row.open_batches),
+        }
+    }
+}
+
+/// `GET queue`: one row per endpoint, the longest waiting first, and their total.
+pub(super) async fn show(State(context): State<Arc<Context>>, call: Call<Bytes>) -> Reply {
+    let time = call.core.db.clock().now();
+    let running = by_age(&*context.live, &**call.core.db.store(), time).await?;
+    let mut ages: BTreeMap<(AccountId, EndpointId), Ages> = BTreeMap::new();
+    let mut endpoints_now = Vec::with_capacity(running.len());
+    for (now, by_age) in running {
+        ages.insert((now.account, now.endpoint), by_age);
+        endpoints_now.push(now);
+    }
+    let rows = rows(&call.core, endpoints_now).await?;
+    let names = account_names(&call.core, &rows).await?;
+    let mut endpoints: Vec<Row> = rows
+        .into_iter()
+        .map(|(endpoint, now)| {
+            let name = names.get(&endpoint.account).cloned().unwrap_or_default();
+            let ages = ages.get(&(endpoint.account, endpoint.id)).copied();
+            // An endpoint that the relay has not met has nothing to count.
+            let ages = ages.unwrap_or(Ages {
+                exact: true,
+                ..Ages::default()
+            });
+            row(endpoint, name, now.as_ref(), ages, time)
+        })
+        .collect();
+    endpoints.sort_by_key(|row| std::cmp::Reverse(row.oldest_age_s));
+    let total = Totals::of(&endpoints);
+    Ok(ok(&Queue { endpoints, total })?)
+}
+
+/// Asks the relay what waits, finds the marks of the logs where something does, and asks again
+/// with them. What begins to wait in between is new, or an old message that is sent again: such
+/// a one counts by the marks that were found without it.
+async fn by_age(
+    live: &dyn Live,
+    store: &dyn Store,
+    at: Timestamp,
+) -> Result<Vec<(EndpointNow, Ages)>> {
+    let stopped = |_: NotRunning| Error::unavailable("The relay is not running now");
+    let mut lowest: BTreeMap<AccountId, Seq> = BTreeMap::new();
+    for now in live.endpoints(None).await.map_err(stopped)? {
+        if let Some(seq) = now.lowest {
+            let known = lowest.entry(now.account).or_insert(seq);
+            *known = seq.min(*known);
+        }
+    }
+    let mut marks = BTreeMap::new();
+    for (account, lowest) in lowest {
+        let found = find_marks(store, account, lowest, at).await;
+        let found = found.map_err(|_| Error::unavailable("The log cannot be read now"))?;
+        marks.insert(account, found);
+    }
+    live.endpoints_by_age(marks).await.map_err(stopped)
+}
+
+/// The marks of one account's log from `lowest` on.
+async fn find_marks(
+    store: &dyn Store,
+    account: AccountId,
+    lowest: Seq,
+    at: Timestamp,
+) -> std::result::Result<AgeMarks, ReadError> {
+    let mut end = store.visible(account).await?.next();
+    let mut first_younger = [lowest; 3];
+    for (mark, age) in first_younger.iter_mut().zip(AgeMarks::AGES) {
+        // What is younger than a minute is younger than an hour: the next mark is not above.
+        end = first_younger_than(store, account, lowest..end, at, age).await?;
+        *mark = end;
+    }
+    Ok(AgeMarks { at, first_younger })
+}
+
+/// The first message of `within` that is younger than `age`; its end when none is.
+async fn first_younger_than(
+    store: &dyn Store,
+    account: AccountId,
+    within: std::ops::Range<Seq>,
+    at: Timestamp,
+    age: Millis,
+) -> std::result::Result<Seq, ReadError> {
+    let (mut low, mut high) = (within.start, within.end);
+    // The first look is at the beginning, because mostly nothing old waits.
+    let mut look = low;
+    while low < high {
+        // A part of the log that was trimmed meanwhile is passed over.
+        let page = store.read_log(account, look, 1, 1).await?;
+        match page.messages.first() {
+            Some(message) if at.since(message.id.time()) >= age => low = message.seq().next(),
+            _ => high = look,
+        }
+        look = Seq(low.0.midpoint(high.0));
+    }
+    Ok(high)
+}
+
+/// The names of the accounts of these rows.
+async fn account_names(
+    core: &Core,
+    rows: &[(Endpoint, Option<EndpointNow>)],
+) -> Result<BTreeMap<AccountId, String>> {
+    let view = core.db.view();
+    let mut names = BTreeMap::new();
+    for (endpoint, _) in rows {
+        if let Entry::Vacant(unknown) = names.entry(endpoint.account) {
+            let found = account::find(&view, &endpoint.account.to_string()).await?;
+            unknown.insert(found.name);
+        }
+    }
+    Ok(names)
+}
+
+fn row(
+    endpoint: Endpoint,
+    account_name: String,
+    now: Option<&EndpointNow>,
+    ages: Ages,
+    time: Timestamp,
+) -> Row {
+    let oldest = now.and_then(|now| now.oldest);
+    let wait = now.and_then(|now| now.wait.as_ref());
+    Row {
+        account: endpoint.account,
+        account_name,
+        endpoint: endpoint.id,
+        state: state(&endpoint, now),
+        url: endpoint.url,
+        pending: now.map_or(0, |now| now.pending),
+        ages: ages.into(),
+        in_flight: now.map_or(0, |now| now.in_flight),
+        open_batches: now.map_or(0, |now| now.open_batches),
+        oldest: oldest.map(|time| time.to_string()),
+        oldest_age_s: oldest.map(|oldest| time.since(oldest).0 / 1000),
+        last_class: now
+            .and_then(|now| now.last_class)
+            .map(crate::attempt::Class::as_str),
+        wait: wait.map(Wait::as_str),
+        until: wait.and_then(Wait::until).map(|time| time.to_string()),
+    }
+}

@@ -1,0 +1,100 @@
+//! What `hookrelay queue` shows: endpoints by the age of what waits at them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hookrelay::clock::{Clock, Entropy, Millis, Timestamp};
+use hookrelay::store::sled::{Settings, SledStore};
+use hookrelay::store::{Database, Targets};
+use serde_json::{Value, json};
+
+use crate::stub::{Act, Stub};
+use crate::world::{Account, World, eventually};
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+
+/// Puts messages of these ages (in seconds) and types into the log of a daemon that is stopped,
+/// the oldest first.
+async fn log(folder: &Path, account: &Account, messages: &[(u64, &str)]) {
+    let store = SledStore::open(&folder.join("data"), Settings::default(), Clock::system());
+    let store = Arc::new(store.unwrap());
+    let now = Clock::system().now();
+    let clock = Clock::manual(now);
+    let database = Database::new(store.clone(), clock.clone(), Entropy::seeded(1));
+    let account = account.id.parse().unwrap();
+    for (age, event_type) in messages {
+        clock.set(Timestamp(now.0 - Millis::seconds(*age).0));
+        let append = database.transact(&[account], |tx| async move {
+            let data = Bytes::from_static(b"\"x\"");
+            tx.append(account, event_type, Targets::All, data).await
+        });
+        append.await.unwrap();
+    }
+    store.close();
+}
+
+fn row<'a>(queue: &'a Value, endpoint: &str) -> &'a Value {
+    let rows = queue["endpoints"].as_array().unwrap();
+    rows.iter().find(|row| row["endpoint"] == endpoint).unwrap()
+}
+
+/// The words of the line of `queue` that begins like this.
+fn line(text: &str, begin: &[&str]) -> Vec<String> {
+    let lines = text
+        .lines()
+        .map(|line| line.split_whitespace().map(str::to_owned).collect());
+    lines
+        .filter(|words: &Vec<String>| words.iter().zip(begin).all(|(word, begin)| word == begin))
+        .next()
+        .unwrap_or_else(|| panic!("no line {begin:?} in\n{text}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_matrix_has_endpoints_by_the_age_of_what_waits() {
+    let mut world = World::started();
+    let account = world.account("shop");
+    let stub = Stub::start(&account, |_| Act::refuse());
+    let open = world.endpoint(&account, &stub.url(), &json!({}));
+    let held = world.endpoint(&account, &stub.url(), &json!({}));
+    let filtered = world.endpoint(&account, &stub.url(), &json!({"types": ["rare"]}));
+    world.order(&account, &held, "hold");
+    world.order(&account, &filtered, "hold");
+    world.stop();
+    let ages = [
+        (25 * HOUR, "rare"),
+        (25 * HOUR, "generic"),
+        (25 * HOUR, "generic"),
+        (25 * HOUR, "generic"),
+        (2 * HOUR, "generic"),
+        (2 * HOUR, "generic"),
+        (2 * HOUR, "generic"),
+        (10 * MINUTE, "rare"),
+        (10 * MINUTE, "generic"),
+    ];
+    log(world.folder.path(), &account, &ages).await;
+    world.start();
+    world.send(&account, &json!({"type": "generic", "data": "new"}));
+    let queue = eventually("the refused batches and the new message are counted", || {
+        let queue = world.ask(&["queue"]);
+        let waits = |endpoint| row(&queue, endpoint)["pending"] == 10;
+        let refused = row(&queue, &open)["last_class"] != Value::Null;
+        (waits(&open) && waits(&held) && refused).then_some(queue)
+    });
+    let exactly = json!({"under_1m":1,"under_1h":2,"under_24h":3,"older":4,"exact":true});
+    assert_eq!(row(&queue, &open)["ages"], exactly, "in open batches");
+    assert_eq!(row(&queue, &held)["ages"], exactly, "above the cursor");
+    let estimated = row(&queue, &filtered);
+    assert_eq!(
+        (&estimated["pending"], &estimated["ages"]["exact"]),
+        (&json!(2), &json!(false))
+    );
+    let shown = String::from_utf8(world.cli(&["queue"]).stdout).unwrap();
+    let figures = ["10", "1", "2", "3", "4"];
+    assert_eq!(line(&shown, &["shop", &held])[3..8], figures);
+    let below_filter = line(&shown, &["shop", &filtered]);
+    assert_eq!(below_filter[3], "2");
+    assert!(below_filter[4..8].iter().any(|count| count == "~1"), "{shown}");
+    assert_eq!(line(&shown, &["total"])[1], "22");
+}
