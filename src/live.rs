@@ -117,6 +117,9 @@ pub struct EndpointNow {
     pub health: Health,
     /// Why nothing goes out, if something waits and nothing does.
     pub wait: Option<Wait>,
+    /// False right after a start, until the account's log was read to the end that it had then:
+    /// there is more pending than was counted.
+    pub counted: bool,
     /// Messages not yet settled: in open batches, and admitted above the cursor.
     pub pending: u64,
     /// Of these, messages in open batches.

@@ -94,7 +94,8 @@ The environment and --set count as they would for serve.")]
     #[command(after_help = "\
 One row for each endpoint, the longest waiting first:
   STATE         disabled, on_hold, suspended (unreachable; tried again at NEXT), probing,
-                unverified, verifying, awaiting_confirmation, or open
+                unverified, verifying, awaiting_confirmation, starting (not counted yet, right
+                after a start), or open
   PENDING       messages that are not settled there yet, those in flight included
   <1 m … OLDER  these by age, each counted once; ~ marks a share that is estimated, because a
                 type filter admits only a part of the log

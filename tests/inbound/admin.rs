@@ -166,7 +166,7 @@ async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
     );
     assert_eq!(
         shown["queue"],
-        json!({"pending":7,"open_batches":1,"in_flight":1,"delivered":2,"dead":0,
+        json!({"pending":7,"uncounted":0,"open_batches":1,"in_flight":1,"delivered":2,"dead":0,
                "oldest":"2026-01-15T10:30:00Z"})
     );
     assert_eq!(shown["store"], json!({"kind":"memory"}));
@@ -193,7 +193,7 @@ async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
     assert_eq!(rows.len(), 4);
     assert_eq!(
         queue["total"],
-        json!({"pending":7,"in_flight":1,"open_batches":1,
+        json!({"pending":7,"uncounted":1,"in_flight":1,"open_batches":1,
                "ages":{"under_1m":4,"under_1h":1,"under_24h":0,"older":2,"exact":false}})
     );
     *world.live.stopped.lock().unwrap() = true;
@@ -244,4 +244,43 @@ async fn the_relay_is_asked_by_where_the_ages_change_in_the_log() {
     world.live.tell(world.account, endpoint, |_| {});
     assert_eq!(get(&world, "/admin/v1/queue").await.0, 200);
     assert!(world.live.marks.lock().unwrap().is_empty(), "nothing waits");
+}
+
+/// What waits is not told before it was counted: a queue that looks empty after a start would be
+/// taken for one.
+#[tokio::test]
+async fn a_queue_that_is_not_counted_yet_is_not_shown_as_empty() {
+    let world = World::start().await;
+    let (enabled, held) = (world.endpoint("").await, world.endpoint("").await);
+    let hold = format!("endpoints/{held}/hold");
+    assert_eq!(world.manage("POST", &hold, "").await.status, 200);
+    for counted in [false, true] {
+        for endpoint in [enabled, held] {
+            world.live.tell(world.account, endpoint, |now| {
+                now.counted = counted;
+                now.pending = 5;
+                now.open_messages = 2;
+            });
+        }
+        let pending = if counted { json!(5) } else { Value::Null };
+        let (_, queue) = get(&world, "/admin/v1/queue").await;
+        for row in queue["endpoints"].as_array().unwrap() {
+            let state = match (row["endpoint"] == json!(held), counted) {
+                (true, _) => "on_hold",
+                (false, true) => "unverified",
+                (false, false) => "starting",
+            };
+            assert_eq!((&row["state"], &row["pending"]), (&json!(state), &pending));
+            assert_eq!(row["ages"].is_null(), !counted);
+        }
+        let total = if counted { (10, 0) } else { (0, 2) };
+        let total = (json!(total.0), json!(total.1));
+        let (_, status) = get(&world, "/admin/v1/status").await;
+        for found in [&queue["total"], &status["queue"]] {
+            assert_eq!((&found["pending"], &found["uncounted"]), (&total.0, &total.1));
+        }
+        let shown = world.manage("GET", &format!("endpoints/{held}"), "").await;
+        assert_eq!(shown.json()["queue"]["pending"], pending);
+        assert_eq!(shown.json()["queue"]["open_messages"], json!(2));
+    }
 }

@@ -155,6 +155,7 @@ impl ToldLive {
             endpoint,
             health: Health::Open { window: 1 },
             wait: None,
+            counted: true,
             pending: 0,
             open_messages: 0,
             open_batches: 0,

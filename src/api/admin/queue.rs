@@ -37,8 +37,10 @@ struct Row {
     endpoint: EndpointId,
     url: String,
     state: &'static str,
-    pending: u64,
-    ages: AgesView,
+    /// Null until it was counted: right after a start, or while the relay has not met the
+    /// endpoint.
+    pending: Option<u64>,
+    ages: Option<AgesView>,
     in_flight: u64,
     open_batches: u64,
     oldest: Option<String>,
@@ -76,7 +78,10 @@ impl From<Ages> for AgesView {
 
 #[derive(Serialize)]
 struct Totals {
+    /// Of the endpoints that were counted.
     pending: u64,
+    /// Endpoints that were not counted yet.
+    uncounted: u64,
     ages: AgesView,
     in_flight: u64,
     open_batches: u64,
@@ -85,15 +90,21 @@ struct Totals {
 impl Totals {
     fn of(rows: &[Row]) -> Self {
         let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum();
+        let mut ages = AgesView {
+            exact: true,
+            ..Ages::default().into()
+        };
+        for row in rows.iter().filter_map(|row| row.ages) {
+            ages.under_1m += row.under_1m;
+            ages.under_1h += row.under_1h;
+            ages.under_24h += row.under_24h;
+            ages.older += row.older;
+            ages.exact &= row.exact;
+        }
         Self {
-            pending: sum(|row| row.pending),
-            ages: AgesView {
-                under_1m: sum(|row| row.ages.under_1m),
-                under_1h: sum(|row| row.ages.under_1h),
-                under_24h: sum(|row| row.ages.under_24h),
-                older: sum(|row| row.ages.older),
-                exact: rows.iter().all(|row| row.ages.exact),
-            },
+            pending: sum(|row| row.pending.unwrap_or(0)),
+            uncounted: sum(|row| u64::from(row.pending.is_none())),
+            ages,
             in_flight: sum(|row| row.in_flight),
             open_batches: sum(|row| row.open_batches),
         }
@@ -107,7 +118,9 @@ pub(super) async fn show(State(context): State<Arc<Context>>, call: Call<Bytes>)
     let mut ages: BTreeMap<(AccountId, EndpointId), Ages> = BTreeMap::new();
     let mut endpoints_now = Vec::with_capacity(running.len());
     for (now, by_age) in running {
-        ages.insert((now.account, now.endpoint), by_age);
+        if now.counted {
+            ages.insert((now.account, now.endpoint), by_age);
+        }
         endpoints_now.push(now);
     }
     let rows = rows(&call.core, endpoints_now).await?;
@@ -117,11 +130,6 @@ pub(super) async fn show(State(context): State<Arc<Context>>, call: Call<Bytes>)
         .map(|(endpoint, now)| {
             let name = names.get(&endpoint.account).cloned().unwrap_or_default();
             let ages = ages.get(&(endpoint.account, endpoint.id)).copied();
-            // An endpoint that the relay has not met has nothing to count.
-            let ages = ages.unwrap_or(Ages {
-                exact: true,
-                ..Ages::default()
-            });
             row(endpoint, name, now.as_ref(), ages, time)
         })
         .collect();
@@ -215,7 +223,7 @@ fn row(
     endpoint: Endpoint,
     account_name: String,
     now: Option<&EndpointNow>,
-    ages: Ages,
+    ages: Option<Ages>,
     time: Timestamp,
 ) -> Row {
     let oldest = now.and_then(|now| now.oldest);
@@ -226,8 +234,8 @@ fn row(
         endpoint: endpoint.id,
         state: state(&endpoint, now),
         url: endpoint.url,
-        pending: now.map_or(0, |now| now.pending),
-        ages: ages.into(),
+        pending: now.filter(|now| now.counted).map(|now| now.pending),
+        ages: ages.map(Into::into),
         in_flight: now.map_or(0, |now| now.in_flight),
         open_batches: now.map_or(0, |now| now.open_batches),
         oldest: oldest.map(|time| time.to_string()),

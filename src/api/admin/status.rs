@@ -41,7 +41,10 @@ struct Status {
 
 #[derive(Default, Serialize)]
 struct Totals {
+    /// Of the endpoints that were counted.
     pending: u64,
+    /// Endpoints that were not counted yet since the start.
+    uncounted: u64,
     open_batches: u64,
     in_flight: u64,
     delivered: u64,
@@ -60,7 +63,11 @@ pub(super) async fn status(State(context): State<Arc<Context>>, call: Call<Bytes
     for (endpoint, now) in &rows {
         *endpoints.entry(state(endpoint, now.as_ref())).or_default() += 1;
         if let Some(now) = now {
-            queue.pending += now.pending;
+            if now.counted {
+                queue.pending += now.pending;
+            } else {
+                queue.uncounted += 1;
+            }
             queue.open_batches += now.open_batches;
             queue.in_flight += now.in_flight;
             queue.delivered += now.delivered;
@@ -117,7 +124,8 @@ pub(super) async fn rows(
 /// One word for an endpoint, by what stands in the way first: its order, its health, its
 /// authentication.
 pub(super) fn state(endpoint: &Endpoint, now: Option<&EndpointNow>) -> &'static str {
-    match (endpoint.order, now.map(|now| now.health)) {
+    let counted = now.filter(|now| now.counted);
+    match (endpoint.order, counted.map(|now| now.health)) {
         (Order::Disabled(_), _) => "disabled",
         (Order::OnHold, _) => "on_hold",
         (Order::Enabled, Some(Health::Suspended { .. })) => "suspended",

@@ -26,6 +26,7 @@ impl Endpoint {
                 State::Probing => live::Health::Probing,
             },
             wait: self.wait(now, settings),
+            counted: true,
             pending: self.pending + open_messages,
             open_messages,
             open_batches: self.batches.len() as u64,
