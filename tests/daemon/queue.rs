@@ -79,12 +79,15 @@ async fn the_matrix_has_endpoints_by_the_age_of_what_waits() {
     log(world.folder.path(), &account, &ages).await;
     world.start();
     world.send(&account, &json!({"type": "generic", "data": "new"}));
-    let queue = eventually("the refused batches and the new message are counted", || {
-        let queue = world.ask(&["queue"]);
-        let waits = |endpoint| row(&queue, endpoint)["pending"] == 10;
-        let refused = row(&queue, &open)["last_class"] != Value::Null;
-        (waits(&open) && waits(&held) && refused).then_some(queue)
-    });
+    let queue = eventually(
+        "the refused batches and the new message are counted",
+        || {
+            let queue = world.ask(&["queue"]);
+            let waits = |endpoint| row(&queue, endpoint)["pending"] == 10;
+            let refused = row(&queue, &open)["last_class"] != Value::Null;
+            (waits(&open) && waits(&held) && refused).then_some(queue)
+        },
+    );
     let exactly = json!({"under_1m":1,"under_1h":2,"under_24h":3,"older":4,"exact":true});
     assert_eq!(row(&queue, &open)["ages"], exactly, "in open batches");
     assert_eq!(row(&queue, &held)["ages"], exactly, "above the cursor");
@@ -98,7 +101,10 @@ async fn the_matrix_has_endpoints_by_the_age_of_what_waits() {
     assert_eq!(line(&shown, &["shop", &held])[3..8], figures);
     let below_filter = line(&shown, &["shop", &filtered]);
     assert_eq!(below_filter[3], "2");
-    assert!(below_filter[4..8].iter().any(|count| count == "~1"), "{shown}");
+    assert!(
+        below_filter[4..8].iter().any(|count| count == "~1"),
+        "{shown}"
+    );
     assert_eq!(line(&shown, &["total"])[1], "22");
 }
 
@@ -117,12 +123,18 @@ async fn no_answer_after_a_start_shows_less_than_waits() {
         let queue = world.ask(&["queue"]);
         let status = world.ask(&["status"]);
         let shown = world.get(&account, &format!("endpoints/{endpoint}"));
-        let pending = [&row(&queue, &endpoint)["pending"], &shown["queue"]["pending"]];
+        let pending = [
+            &row(&queue, &endpoint)["pending"],
+            &shown["queue"]["pending"],
+        ];
         for pending in pending {
             assert!(pending.is_null() || *pending == 3000, "{pending}");
         }
         let total = &status["queue"];
-        assert!(total["pending"] == 3000 || total["uncounted"] == 1, "{total}");
+        assert!(
+            total["pending"] == 3000 || total["uncounted"] == 1,
+            "{total}"
+        );
         let counted = pending.iter().all(|pending| !pending.is_null());
         counted.then_some(status)
     });

@@ -145,8 +145,22 @@ async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
     });
     let (told, exact) = (Ages::default(), true);
     for (endpoint, ages) in [
-        (one, Ages { under_1m: 4, exact, ..told }),
-        (two, Ages { older: 2, under_1h: 1, ..told }),
+        (
+            one,
+            Ages {
+                under_1m: 4,
+                exact,
+                ..told
+            },
+        ),
+        (
+            two,
+            Ages {
+                older: 2,
+                under_1h: 1,
+                ..told
+            },
+        ),
         (standard, Ages { exact, ..told }),
     ] {
         world.live.ages.lock().unwrap().insert(endpoint, ages);
@@ -239,7 +253,11 @@ async fn the_relay_is_asked_by_where_the_ages_change_in_the_log() {
         });
         assert_eq!(get(&world, "/admin/v1/queue").await.0, 200);
         let asked = world.live.marks.lock().unwrap()[&world.account];
-        assert_eq!((asked.at, asked.first_younger), (now, marks.map(Seq)), "{lowest}");
+        assert_eq!(
+            (asked.at, asked.first_younger),
+            (now, marks.map(Seq)),
+            "{lowest}"
+        );
     }
     world.live.tell(world.account, endpoint, |_| {});
     assert_eq!(get(&world, "/admin/v1/queue").await.0, 200);
@@ -277,7 +295,10 @@ async fn a_queue_that_is_not_counted_yet_is_not_shown_as_empty() {
         let total = (json!(total.0), json!(total.1));
         let (_, status) = get(&world, "/admin/v1/status").await;
         for found in [&queue["total"], &status["queue"]] {
-            assert_eq!((&found["pending"], &found["uncounted"]), (&total.0, &total.1));
+            assert_eq!(
+                (&found["pending"], &found["uncounted"]),
+                (&total.0, &total.1)
+            );
         }
         let shown = world.manage("GET", &format!("endpoints/{held}"), "").await;
         assert_eq!(shown.json()["queue"]["pending"], pending);

@@ -56,8 +56,8 @@ impl Endpoint {
 /// Where the pending messages begin at the earliest, given that none is older than `oldest`.
 fn not_before(first: Seq, oldest: Option<Timestamp>, marks: &AgeMarks) -> Seq {
     let young = marks.first_younger.into_iter().zip(AgeMarks::AGES);
-    let begins = young
-        .filter(|(_, age)| oldest.is_some_and(|oldest| marks.at.since(oldest) < *age));
+    let begins =
+        young.filter(|(_, age)| oldest.is_some_and(|oldest| marks.at.since(oldest) < *age));
     begins.map(|(begin, _)| begin).fold(first, Seq::max)
 }
 
@@ -170,7 +170,11 @@ mod tests {
             cursor: Some(cursor),
         };
         let mut actions = Vec::new();
-        engine.handle(now, Input::Load(Box::new(spec), Box::new(stored)), &mut actions);
+        engine.handle(
+            now,
+            Input::Load(Box::new(spec), Box::new(stored)),
+            &mut actions,
+        );
         let marks = BTreeMap::from([(ACCOUNT, MARKS)]);
         let (now, ages) = engine.endpoints_by_age(now, &marks).remove(0);
         let sum = ages.under_1m + ages.under_1h + ages.under_24h + ages.older;
@@ -221,11 +225,7 @@ mod tests {
 
     #[test]
     fn open_batches_count_message_by_message_beside_the_backlog() {
-        let found = ages(
-            cursor(60, 0, 60),
-            &[&[(5, 12), (40, 40)], &[(58, 60)]],
-            &[],
-        );
+        let found = ages(cursor(60, 0, 60), &[&[(5, 12), (40, 40)], &[(58, 60)]], &[]);
         assert_eq!(found, exactly(0, 4, 2, 6));
         let found = ages(cursor(60, 5, 65), &[&[(30, 31)]], &[]);
         assert_eq!(found, exactly(5, 1, 1, 0));
