@@ -163,22 +163,36 @@ impl AgeMarks {
         Millis::seconds(60 * 60),
         Millis::seconds(24 * 60 * 60),
     ];
+
+    /// Which of [`Ages::counts`] a message belongs to.
+    pub fn age_of(&self, seq: Seq) -> usize {
+        let older = self.first_younger.iter().filter(|mark| seq < **mark);
+        older.count()
+    }
 }
 
-/// The pending messages of one endpoint by age; the four together are all of them.
+/// The pending messages of one endpoint by age: under a minute, an hour, a day, and older. Each is
+/// in the first of these that it is young enough for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ages {
-    /// Younger than a minute.
-    pub under_1m: u64,
-    /// Younger than an hour, and not counted before; and so on.
-    pub under_1h: u64,
-    /// Younger than a day.
-    pub under_24h: u64,
-    /// A day or more.
-    pub older: u64,
-    /// False when a filter stands between log and queue: how many of the messages above the
-    /// cursor it admits is known, but not which, so that they are shared out in proportion.
+    /// In open batches.
+    pub open: [u64; 4],
+    /// Above the cursor.
+    pub above: [u64; 4],
+    /// Whether `above` is. If not, a part of the log is not for this endpoint: how many of the
+    /// messages above its cursor are is known, but not which, so that they are in proportion.
     pub exact: bool,
+}
+
+impl Ages {
+    /// Both together.
+    pub fn counts(&self) -> [u64; 4] {
+        let mut counts = self.open;
+        for (sum, more) in counts.iter_mut().zip(self.above) {
+            *sum += more;
+        }
+        counts
+    }
 }
 
 /// Where a message is at an endpoint, as far as the relay holds it.

@@ -143,26 +143,12 @@ async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
         now.open_batches = 1;
         now.oldest = Some(NOW.after(Millis::seconds(10)));
     });
-    let (told, exact) = (Ages::default(), true);
-    for (endpoint, ages) in [
-        (
-            one,
-            Ages {
-                under_1m: 4,
-                exact,
-                ..told
-            },
-        ),
-        (
-            two,
-            Ages {
-                older: 2,
-                under_1h: 1,
-                ..told
-            },
-        ),
-        (standard, Ages { exact, ..told }),
+    for (endpoint, open, above, exact) in [
+        (one, [1, 0, 0, 0], [3, 0, 0, 0], true),
+        (two, [0, 1, 0, 0], [0, 0, 0, 2], false),
+        (standard, [0; 4], [0; 4], true),
     ] {
+        let ages = Ages { open, above, exact };
         world.live.ages.lock().unwrap().insert(endpoint, ages);
     }
     world.clock.set(NOW.after(Millis::seconds(60)));
@@ -270,8 +256,8 @@ async fn the_relay_is_asked_by_where_the_ages_change_in_the_log() {
 async fn a_queue_that_is_not_counted_yet_is_not_shown_as_empty() {
     let world = World::start().await;
     let (enabled, held) = (world.endpoint("").await, world.endpoint("").await);
-    let hold = format!("endpoints/{held}/hold");
-    assert_eq!(world.manage("POST", &hold, "").await.status, 200);
+    let path = format!("endpoints/{held}/hold");
+    assert_eq!(world.manage("POST", &path, "").await.status, 200);
     for counted in [false, true] {
         for endpoint in [enabled, held] {
             world.live.tell(world.account, endpoint, |now| {

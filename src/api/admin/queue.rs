@@ -24,6 +24,15 @@ use crate::id::{AccountId, EndpointId, Seq};
 use crate::live::{AgeMarks, Ages, EndpointNow, Live, NotRunning, Wait};
 use crate::store::{ReadError, Store};
 
+/// Endpoints whose messages above the cursor one answer counts by reading them, and how many
+/// messages and bytes that may be for each.
+const RECOUNTS: usize = 100;
+const RECOUNT_MESSAGES: usize = 1000;
+const RECOUNT_BYTES: usize = 1 << 20;
+
+/// Where ages change, by the account whose log it is.
+type Marks = BTreeMap<AccountId, AgeMarks>;
+
 #[derive(Serialize)]
 struct Queue {
     endpoints: Vec<Row>,
@@ -66,11 +75,12 @@ struct AgesView {
 
 impl From<Ages> for AgesView {
     fn from(ages: Ages) -> Self {
+        let counts = ages.counts();
         Self {
-            under_1m: ages.under_1m,
-            under_1h: ages.under_1h,
-            under_24h: ages.under_24h,
-            older: ages.older,
+            under_1m: counts[0],
+            under_1h: counts[1],
+            under_24h: counts[2],
+            older: counts[3],
             exact: ages.exact,
         }
     }
@@ -114,7 +124,8 @@ impl Totals {
 /// `GET queue`: one row per endpoint, the longest waiting first, and their total.
 pub(super) async fn show(State(context): State<Arc<Context>>, call: Call<Bytes>) -> Reply {
     let time = call.core.db.clock().now();
-    let running = by_age(&*context.live, &**call.core.db.store(), time).await?;
+    let store = &**call.core.db.store();
+    let (running, marks) = by_age(&*context.live, store, time).await?;
     let mut ages: BTreeMap<(AccountId, EndpointId), Ages> = BTreeMap::new();
     let mut endpoints_now = Vec::with_capacity(running.len());
     for (now, by_age) in running {
@@ -125,17 +136,60 @@ pub(super) async fn show(State(context): State<Arc<Context>>, call: Call<Bytes>)
     }
     let rows = rows(&call.core, endpoints_now).await?;
     let names = account_names(&call.core, &rows).await?;
-    let mut endpoints: Vec<Row> = rows
-        .into_iter()
-        .map(|(endpoint, now)| {
-            let name = names.get(&endpoint.account).cloned().unwrap_or_default();
-            let ages = ages.get(&(endpoint.account, endpoint.id)).copied();
-            row(endpoint, name, now.as_ref(), ages, time)
-        })
-        .collect();
+    let mut endpoints: Vec<Row> = Vec::with_capacity(rows.len());
+    let mut recounts = 0;
+    for (endpoint, now) in rows {
+        let mut ages = ages.get(&(endpoint.account, endpoint.id)).copied();
+        if let (Some(ages), Some(now), Some(marks)) =
+            (&mut ages, &now, marks.get(&endpoint.account))
+            && !ages.exact
+            && recounts < RECOUNTS
+        {
+            recounts += 1;
+            recount(store, &endpoint, now, marks, ages)
+                .await
+                .map_err(unreadable)?;
+        }
+        let name = names.get(&endpoint.account).cloned().unwrap_or_default();
+        endpoints.push(row(endpoint, name, now.as_ref(), ages, time));
+    }
     endpoints.sort_by_key(|row| std::cmp::Reverse(row.oldest_age_s));
     let total = Totals::of(&endpoints);
     Ok(ok(&Queue { endpoints, total })?)
+}
+
+fn unreadable(_: ReadError) -> Error {
+    Error::unavailable("The log cannot be read now")
+}
+
+/// Counts what waits above the cursor message by message, where the log ends soon. What was
+/// acknowledged out of turn, or came in meanwhile, shows in the sum, and the estimate stays.
+async fn recount(
+    store: &dyn Store,
+    endpoint: &Endpoint,
+    now: &EndpointNow,
+    marks: &AgeMarks,
+    ages: &mut Ages,
+) -> std::result::Result<(), ReadError> {
+    let end = store.visible(endpoint.account).await?;
+    if end.0.saturating_sub(now.cursor.0) > RECOUNT_MESSAGES as u64 {
+        return Ok(());
+    }
+    let from = now.cursor.next();
+    let page = store
+        .read_log(endpoint.account, from, RECOUNT_MESSAGES, RECOUNT_BYTES)
+        .await?;
+    let mut above = [0; 4];
+    for message in page.messages.iter().filter(|it| endpoint.admits(it)) {
+        above[marks.age_of(message.seq())] += 1;
+    }
+    let whole = page.messages.last().is_some_and(|last| last.seq() >= end);
+    let waits = now.pending.saturating_sub(now.open_messages);
+    if whole && above.iter().sum::<u64>() == waits {
+        ages.above = above;
+        ages.exact = true;
+    }
+    Ok(())
 }
 
 /// Asks the relay what waits, finds the marks of the logs where something does, and asks again
@@ -145,7 +199,7 @@ async fn by_age(
     live: &dyn Live,
     store: &dyn Store,
     at: Timestamp,
-) -> Result<Vec<(EndpointNow, Ages)>> {
+) -> Result<(Vec<(EndpointNow, Ages)>, Marks)> {
     let stopped = |_: NotRunning| Error::unavailable("The relay is not running now");
     let mut lowest: BTreeMap<AccountId, Seq> = BTreeMap::new();
     for now in live.endpoints(None).await.map_err(stopped)? {
@@ -154,13 +208,13 @@ async fn by_age(
             *known = seq.min(*known);
         }
     }
-    let mut marks = BTreeMap::new();
+    let mut marks = Marks::new();
     for (account, lowest) in lowest {
         let found = find_marks(store, account, lowest, at).await;
-        let found = found.map_err(|_| Error::unavailable("The log cannot be read now"))?;
-        marks.insert(account, found);
+        marks.insert(account, found.map_err(unreadable)?);
     }
-    live.endpoints_by_age(marks).await.map_err(stopped)
+    let all = live.endpoints_by_age(marks.clone()).await;
+    Ok((all.map_err(stopped)?, marks))
 }
 
 /// The marks of one account's log from `lowest` on.

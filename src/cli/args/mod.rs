@@ -108,8 +108,8 @@ One row for each endpoint, the longest waiting first:
                 unverified, verifying, awaiting_confirmation, starting (not counted yet, right
                 after a start), or open
   PENDING       messages that are not settled there yet, those in flight included
-  <1 m … OLDER  these by age, each counted once; ~ marks a share that is estimated, because a
-                type filter admits only a part of the log
+  <1 m … OLDER  these by age, each counted once; ~ marks a share that is estimated, because only
+                a part of a long log is for this endpoint
   IN FLIGHT     requests that are out now
   OLDEST        age of the oldest pending message
   WAITS FOR     why nothing goes out although something is pending
