@@ -3,10 +3,12 @@
 //! Owns the questions that surfaces and operators ask of the relay and the shape of its answers.
 //! Does not know how the relay finds them. What survives a crash is asked of the store instead.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use crate::attempt::Class;
-use crate::clock::Timestamp;
+use crate::clock::{Millis, Timestamp};
 use crate::id::{AccountId, BatchId, EndpointId, Seq};
 
 /// The health part of an endpoint's state.
@@ -115,6 +117,9 @@ pub struct EndpointNow {
     pub health: Health,
     /// Why nothing goes out, if something waits and nothing does.
     pub wait: Option<Wait>,
+    /// False right after a start, until the account's log was read to the end that it had then:
+    /// there is more pending than was counted.
+    pub counted: bool,
     /// Messages not yet settled: in open batches, and admitted above the cursor.
     pub pending: u64,
     /// Of these, messages in open batches.
@@ -125,6 +130,8 @@ pub struct EndpointNow {
     pub in_flight: u64,
     /// Commit time of the oldest pending message.
     pub oldest: Option<Timestamp>,
+    /// No pending message has a lower sequence; none when nothing is pending.
+    pub lowest: Option<Seq>,
     /// Everything up to here is settled or in an open batch.
     pub cursor: Seq,
     /// Messages delivered.
@@ -137,6 +144,55 @@ pub struct EndpointNow {
     pub failing_since: Option<Timestamp>,
     /// How the last failed attempt ended.
     pub last_class: Option<Class>,
+}
+
+/// Where the ages of one account's log change. A log is in time order, so three sequences tell
+/// the age of every message in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AgeMarks {
+    /// The moment that ages count to.
+    pub at: Timestamp,
+    /// The first message that is younger than each of [`AgeMarks::AGES`].
+    pub first_younger: [Seq; 3],
+}
+
+impl AgeMarks {
+    /// A minute, an hour, a day.
+    pub const AGES: [Millis; 3] = [
+        Millis::seconds(60),
+        Millis::seconds(60 * 60),
+        Millis::seconds(24 * 60 * 60),
+    ];
+
+    /// Which of [`Ages::counts`] a message belongs to.
+    pub fn age_of(&self, seq: Seq) -> usize {
+        let older = self.first_younger.iter().filter(|mark| seq < **mark);
+        older.count()
+    }
+}
+
+/// The pending messages of one endpoint by age: under a minute, an hour, a day, and older. Each is
+/// in the first of these that it is young enough for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ages {
+    /// In open batches.
+    pub open: [u64; 4],
+    /// Above the cursor.
+    pub above: [u64; 4],
+    /// Whether `above` is. If not, a part of the log is not for this endpoint: how many of the
+    /// messages above its cursor are is known, but not which, so that they are in proportion.
+    pub exact: bool,
+}
+
+impl Ages {
+    /// Both together.
+    pub fn counts(&self) -> [u64; 4] {
+        let mut counts = self.open;
+        for (sum, more) in counts.iter_mut().zip(self.above) {
+            *sum += more;
+        }
+        counts
+    }
 }
 
 /// Where a message is at an endpoint, as far as the relay holds it.
@@ -180,6 +236,13 @@ pub trait Live: Send + Sync {
 
     /// Every endpoint of an account, or of the installation.
     async fn endpoints(&self, account: Option<AccountId>) -> Result<Vec<EndpointNow>, NotRunning>;
+
+    /// Every endpoint of the installation, with its pending messages by age. An account without
+    /// marks had nothing pending that was older than a minute.
+    async fn endpoints_by_age(
+        &self,
+        marks: BTreeMap<AccountId, AgeMarks>,
+    ) -> Result<Vec<(EndpointNow, Ages)>, NotRunning>;
 
     /// Where message `seq` is at each of these endpoints, in their order; none for an endpoint
     /// that the relay does not know (yet).

@@ -282,3 +282,70 @@ fn listen_proves_itself_confirms_and_sums_up_at_the_end() {
     );
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn json_is_either_spoken_or_refused() {
+    let mut child = hookrelay()
+        .args(["listen", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut line =
+        || -> serde_json::Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    let url = line()["listening"].as_str().unwrap().to_owned();
+    let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+    let body = r#"{"request":"delivery","messages":[{"type":"generic","data":"Hello"}]}"#;
+    let mut stream = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let arrival = line();
+    assert_eq!(arrival["request"], "delivery");
+    assert_eq!(arrival["messages"][0]["data"], "Hello");
+    let stop = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(stop.unwrap().success());
+    assert_eq!(line()["summary"]["messages"], 1);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+
+    let demo = hookrelay()
+        .args(["demo", "--exit", "--json"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        (demo.status.code(), text(&demo.stdout).as_str()),
+        (Some(2), "")
+    );
+    assert!(text(&demo.stderr).contains("--json"));
+}
+
+/// `serve --json` writes its log as JSON lines, whatever the configuration says.
+#[test]
+fn serve_with_json_logs_in_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let mut child = hookrelay()
+        .args(["serve", "--json", "--set", "log.format=human"])
+        .env("HOOKRELAY_STORE__PATH", file("data"))
+        .env("HOOKRELAY_ADMIN__SOCKET", file("admin.sock"))
+        .env("HOOKRELAY_HTTP__LISTEN", "127.0.0.1:0")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let serves = lines.by_ref().map(|line| {
+        let line = line.unwrap();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap_or_else(|_| panic!("{line}"))
+    });
+    let mut serves = serves.filter(|line| line["message"] == "hookrelay serves");
+    assert!(serves.next().is_some());
+    drop(serves);
+    let stop = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(stop.unwrap().success());
+    assert!(lines.all(|line| line.unwrap().starts_with('{')));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

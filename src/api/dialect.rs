@@ -1,17 +1,21 @@
 //! The JSON dialect of the management and operator APIs.
 //!
-//! Owns the error shape `{"error":{"code","message","field"?}}` and how answers are encoded. Does
-//! not know any route.
+//! Owns the error shape `{"error":{"code","message","field"?}}`, how answers are encoded, and
+//! [`Json`], the surface that speaks so. Does not know any route, nor who may come in: that is a
+//! [`Door`]'s.
 
 use std::borrow::Cow;
+use std::future::Future;
 
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::front::{Answer, Head, Refusal};
+use super::front::{Answer, Head, Refusal, Surface};
+use crate::auth::caller::Caller;
 use crate::error::{Error, Kind, Result};
 use crate::json;
 
@@ -150,8 +154,61 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
         .map_err(|error| Error::malformed(format!("The body cannot be taken: {error}")))
 }
 
+/// Who comes in to a surface of this dialect: all that differs between them.
+pub trait Door: Send + Sync + 'static {
+    /// [`Surface::name`].
+    const NAME: &'static str;
+
+    /// [`Surface::always_open`].
+    const ALWAYS_OPEN: bool;
+
+    /// Who is calling, by the head alone.
+    fn identify(&self, head: &Head) -> impl Future<Output = Result<Caller>> + Send;
+}
+
+/// A surface of this dialect behind a door.
+#[derive(Debug)]
+pub struct Json<D>(pub D);
+
+impl<D: Door> Surface for Json<D> {
+    type Input = Bytes;
+
+    fn name(&self) -> &'static str {
+        D::NAME
+    }
+
+    fn credentials_in_head(&self) -> bool {
+        true
+    }
+
+    fn always_open(&self) -> bool {
+        D::ALWAYS_OPEN
+    }
+
+    fn content_type(&self, _: &Head) -> &'static str {
+        JSON
+    }
+
+    fn refuse(&self, _: &Head, refusal: &Refusal<'_>) -> Answer {
+        refuse(refusal)
+    }
+
+    /// Decoding is left to the routes, which know the shape and so decode once.
+    async fn decode(&self, _: &Head, body: Bytes) -> Result<Bytes> {
+        Ok(body)
+    }
+
+    async fn identify(&self, head: &Head, _: Option<&Bytes>) -> Result<Caller> {
+        self.0.identify(head).await
+    }
+
+    fn canonical(&self, head: &Head, input: &Bytes) -> Result<Option<Cow<'static, str>>> {
+        canonical(head, input).map(|text| Some(text.into()))
+    }
+}
+
 /// The canonical text of an operation: its path, then its JSON body with members sorted by name
 /// and without white space.
-pub fn canonical(head: &Head, body: &[u8]) -> Result<String> {
+fn canonical(head: &Head, body: &[u8]) -> Result<String> {
     parse(body).map(|value| format!("{} {value}", head.path()))
 }

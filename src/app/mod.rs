@@ -96,7 +96,8 @@ pub fn serve(config: Config, reload: cli::Reload) -> Result<(), String> {
         let daemon = Daemon::start(&config)
             .await
             .map_err(|error| error.to_string())?;
-        let mut running = config;
+        let started = config;
+        let mut reloaded = None;
         let mut relay_over = daemon.relay_over.clone();
         let signal = loop {
             tokio::select! {
@@ -108,7 +109,9 @@ pub fn serve(config: Config, reload: cli::Reload) -> Result<(), String> {
                     return Err("the relay has failed; the log has the reason".into());
                 }
                 () = signals.reload.next() => {
-                    running = reloaded(running, &reload, &logging, &daemon);
+                    let running = reloaded.as_ref().unwrap_or(&started);
+                    let newer = read_again(&started, running, &reload, &logging, &daemon);
+                    reloaded = newer.or(reloaded);
                 }
             }
         };
@@ -129,26 +132,32 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
         .map_err(|error| format!("the runtime does not start: {error}"))
 }
 
-/// Reads the configuration again; a mistaken one changes nothing.
-fn reloaded(running: Config, again: &cli::Reload, logging: &Logging, daemon: &Daemon) -> Config {
+/// Reads the configuration again; a mistaken one changes nothing. What waits for a restart is
+/// told against what was started with, every time, because it is not over by being told.
+fn read_again(
+    started: &Config,
+    running: &Config,
+    again: &cli::Reload,
+    logging: &Logging,
+    daemon: &Daemon,
+) -> Option<Config> {
     let newer = match again.load() {
         Ok(newer) => newer,
         Err(error) => {
             tracing::error!(%error, "the configuration is mistaken and not taken over");
-            return running;
+            return None;
         }
     };
-    let changes = running.changes(&newer);
     if let Err(error) = logging.set_level(newer.log.level.into()) {
         tracing::error!(%error, "the log level stays as it was");
     }
     daemon.reload(&newer);
     tracing::info!(
-        taken_over = changes.reloadable.join(" "),
-        wait_for_restart = changes.restart.join(" "),
+        taken_over = running.changes(&newer).reloadable.join(" "),
+        wait_for_restart = started.changes(&newer).restart.join(" "),
         "configuration read again"
     );
-    newer
+    Some(newer)
 }
 
 /// What an installation keeps for itself.

@@ -7,10 +7,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::admin::{Call, segment};
-use super::args::{
-    AccountCommand, EndpointCommand, EndpointSettings, KeyCommand, OneEndpoint, OrderingArg,
-    ProtocolArg, SendArgs,
+use super::args::account::{AccountCommand, KeyCommand};
+use super::args::endpoint::{
+    EndpointCommand, EndpointSettings, OneEndpoint, OrderingArg, ProtocolArg,
 };
+use super::args::message::SendArgs;
 
 /// How an answer is shown to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +122,7 @@ pub fn key(command: &KeyCommand) -> Asking {
 pub fn endpoint(command: &EndpointCommand) -> Asking {
     match command {
         EndpointCommand::Add { of, url, settings } => {
-            let body = endpoint_body(Some(url), settings);
+            let body = Value::Object(endpoint_body(Some(url), settings)).to_string();
             let path = format!("{}/endpoints", account_path(&of.account));
             (post(path, Some(body)), Show::Secrets)
         }
@@ -130,11 +131,24 @@ pub fn endpoint(command: &EndpointCommand) -> Asking {
             Show::Endpoints,
         ),
         EndpointCommand::Show(one) => (get(endpoint_path(one)), Show::Object),
-        EndpointCommand::Set { one, url, settings } => {
+        EndpointCommand::Set {
+            one,
+            url,
+            clear_headers,
+            default_schedule,
+            settings,
+        } => {
+            let mut body = endpoint_body(url.as_deref(), settings);
+            // Both are replaced as a whole, so that nothing is what takes them away.
+            for (cleared, name) in [(clear_headers, "headers"), (default_schedule, "schedule")] {
+                if *cleared {
+                    body.insert(name.to_owned(), json!({}));
+                }
+            }
             let call = Call {
                 method: Method::PATCH,
                 path: endpoint_path(one),
-                body: Some(endpoint_body(url.as_deref(), settings)),
+                body: Some(Value::Object(body).to_string()),
             };
             (call, Show::Object)
         }
@@ -156,7 +170,7 @@ fn act(one: &OneEndpoint, verb: &str) -> Call {
 }
 
 /// Only what was typed, so that the daemon's defaults and the stored values stand.
-fn endpoint_body(url: Option<&str>, settings: &EndpointSettings) -> String {
+fn endpoint_body(url: Option<&str>, settings: &EndpointSettings) -> Map<String, Value> {
     let mut body = Map::new();
     let mut set = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -200,7 +214,7 @@ fn endpoint_body(url: Option<&str>, settings: &EndpointSettings) -> String {
         "schedule",
         (!schedule.is_empty()).then_some(schedule.into()),
     );
-    Value::Object(body).to_string()
+    body
 }
 
 /// `send …` with its data as JSON text, which is passed on byte by byte.
@@ -310,6 +324,10 @@ mod tests {
                 r#"PATCH /admin/v1/accounts/shop/endpoints/e1 {"enabled":true}"#,
             ),
             (
+                "endpoint set e1 -a shop --clear-headers --default-schedule",
+                r#"PATCH /admin/v1/accounts/shop/endpoints/e1 {"headers":{},"schedule":{}}"#,
+            ),
+            (
                 "endpoint verify e1 -a shop",
                 "POST /admin/v1/accounts/shop/endpoints/e1/verify",
             ),
@@ -364,6 +382,17 @@ mod tests {
                 "enabled": false
             })
         );
+    }
+
+    #[test]
+    fn a_setting_is_not_given_and_taken_away_at_once() {
+        for line in [
+            "--header X:1 --clear-headers",
+            "--schedule initial=1s --default-schedule",
+        ] {
+            let line = format!("hookrelay endpoint set e1 -a shop {line}");
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
     }
 
     #[test]

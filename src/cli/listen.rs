@@ -8,7 +8,7 @@ use std::io;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::{ListenArgs, ReplyArg};
+use super::args::message::{ListenArgs, ReplyArg};
 use super::show::printable;
 use super::{Exit, fail, print};
 use crate::consumer::{

@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::config::{Config, Source};
-use args::{Cli, Command, SendArgs};
+use args::message::SendArgs;
+use args::{Cli, Command};
 
 /// Longest data of `send`, in bytes; the daemon takes less.
 const MAX_DATA: u64 = 16 << 20;
@@ -101,18 +102,21 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Outcome {
             return Outcome::Ended(if wanted { Exit::Done } else { Exit::Usage });
         }
     };
-    let reload = Reload {
+    let mut reload = Reload {
         file: cli.config.clone(),
         flags: cli.set.clone(),
     };
     match &cli.command {
-        Command::Serve => match reload.load() {
-            Ok(config) => Outcome::Serve {
-                config: Box::new(config),
-                reload,
-            },
-            Err(error) => Outcome::Ended(fail(&format!("error: {error}"))),
-        },
+        Command::Serve => {
+            if cli.json {
+                reload.flags.push("log.format=json".to_owned());
+            }
+            serve(reload)
+        }
+        Command::Demo { .. } if cli.json => {
+            complain("error: demo prints a story for people; it has no --json");
+            Outcome::Ended(Exit::Usage)
+        }
         Command::Demo { exit } => Outcome::Demo { exit: *exit },
         Command::CheckConfig { file } => {
             let reload = Reload {
@@ -131,6 +135,17 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Endpoint(command) => ended(&reload, cli.json, calls::endpoint(command)),
         Command::Queue => ended(&reload, cli.json, calls::queue()),
         Command::Status => ended(&reload, cli.json, calls::status()),
+    }
+}
+
+/// The daemon itself is the composition root's to build.
+fn serve(reload: Reload) -> Outcome {
+    match reload.load() {
+        Ok(config) => Outcome::Serve {
+            config: Box::new(config),
+            reload,
+        },
+        Err(error) => Outcome::Ended(fail(&format!("error: {error}"))),
     }
 }
 

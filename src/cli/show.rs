@@ -204,6 +204,10 @@ fn queue(answer: &Value, now: Timestamp) -> String {
         "ENDPOINT",
         "STATE",
         "PENDING",
+        "<1 m",
+        "<1 h",
+        "<24 h",
+        "OLDER",
         "IN FLIGHT",
         "OLDEST",
         "WAITS FOR",
@@ -213,20 +217,46 @@ fn queue(answer: &Value, now: Timestamp) -> String {
     ];
     let mut table = vec![titles.map(str::to_owned).to_vec()];
     for item in list {
-        table.push(vec![
+        let mut row = vec![
             cell(member(item, &["/account_name", "/account"])),
             cell(member(item, &["/endpoint"])),
             cell(member(item, &["/state"])),
-            cell(member(item, &["/pending"])),
-            cell(member(item, &["/in_flight"])),
+        ];
+        row.extend(figures(item));
+        row.extend([
             age(member(item, &["/oldest"]), now),
             cell(member(item, &["/wait"])),
             ahead(member(item, &["/until"]), now),
             cell(member(item, &["/last_class"])),
             cell(member(item, &["/url"])),
         ]);
+        table.push(row);
+    }
+    if let Some(total) = answer.get("total") {
+        let mut row = vec!["total".to_owned(), String::new(), String::new()];
+        row.extend(figures(total));
+        table.push(row);
     }
     align(&table)
+}
+
+/// How many messages wait, of which age, and how many requests are out. An age that is estimated
+/// says so.
+fn figures(item: &Value) -> [String; 6] {
+    let estimated = item.pointer("/ages/exact") == Some(&Value::Bool(false));
+    let of_age = |place: &str| {
+        let count = member(item, &[place]);
+        let mark = if estimated && *count != 0 { "~" } else { "" };
+        format!("{mark}{}", cell(count))
+    };
+    [
+        cell(member(item, &["/pending"])),
+        of_age("/ages/under_1m"),
+        of_age("/ages/under_1h"),
+        of_age("/ages/under_24h"),
+        of_age("/ages/older"),
+        cell(member(item, &["/in_flight"])),
+    ]
 }
 
 /// How long ago an RFC 3339 time is, in its largest whole unit.
@@ -263,7 +293,10 @@ fn align(table: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..count)
         .map(|column| cells(column).map(|cell| columns(cell)).max().unwrap_or(0))
         .collect();
-    let number = |cell: &String| cell == "-" || cell.bytes().all(|b| b.is_ascii_digit());
+    let number = |cell: &String| {
+        let digits = cell.strip_prefix('~').unwrap_or(cell);
+        cell == "-" || digits.bytes().all(|b| b.is_ascii_digit())
+    };
     let right: Vec<bool> = (0..count)
         .map(|column| table.len() > 1 && cells(column).skip(1).all(number))
         .collect();
@@ -332,16 +365,20 @@ mod tests {
         let answer = json!({"endpoints": [
             {"account": "a1", "account_name": "shop", "endpoint": "e1", "url": "https://a/",
              "state": "suspended", "pending": 12, "in_flight": 0, "wait": "suspended",
+             "ages": {"under_1m": 0, "under_1h": 2, "under_24h": 10, "older": 0, "exact": false},
              "until": "2026-01-15T10:31:30Z", "last_class": "dns",
              "oldest": "2026-01-15T09:30:00Z"},
             {"account": "a1", "endpoint": "e2", "url": "https://b/",
+             "ages": {"under_1m": 0, "under_1h": 0, "under_24h": 0, "older": 0, "exact": true},
              "state": "open", "pending": 0, "in_flight": 0, "oldest": null},
-        ]});
+        ], "total": {"pending": 12, "in_flight": 0, "open_batches": 1,
+             "ages": {"under_1m": 0, "under_1h": 2, "under_24h": 10, "older": 0, "exact": false}}});
         assert_eq!(
             shown(Show::Queue, &answer),
-            "ACCOUNT  ENDPOINT  STATE      PENDING  IN FLIGHT  OLDEST  WAITS FOR  NEXT     LAST FAILURE  URL\n\
-             shop     e1        suspended       12          0  60 m    suspended  in 90 s  dns           https://a/\n\
-             a1       e2        open             0          0  -       -          -        -             https://b/\n"
+            "ACCOUNT  ENDPOINT  STATE      PENDING  <1 m  <1 h  <24 h  OLDER  IN FLIGHT  OLDEST  WAITS FOR  NEXT     LAST FAILURE  URL\n\
+             shop     e1        suspended       12     0    ~2    ~10      0          0  60 m    suspended  in 90 s  dns           https://a/\n\
+             a1       e2        open             0     0     0      0      0          0  -       -          -        -             https://b/\n\
+             total                              12     0    ~2    ~10      0          0\n"
         );
     }
 

@@ -164,6 +164,7 @@ impl Shell {
 
     pub(super) fn arrived(&mut self, account: AccountId, through: Seq, messages: &[Arc<Message>]) {
         self.tails.insert(account, through);
+        self.starting.read(account, through);
         if self.unread.get(&account).is_some_and(|end| *end <= through) {
             self.unread.remove(&account);
         }

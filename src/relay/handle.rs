@@ -2,12 +2,14 @@
 //!
 //! Owns [`Handle`]. Does not know how the loop finds its answers.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
 use super::shell::Event;
 use crate::id::{AccountId, EndpointId, Seq};
-use crate::live::{EndpointNow, Live, NotRunning, Place};
+use crate::live::{AgeMarks, Ages, EndpointNow, Live, NotRunning, Place};
 
 /// Proof of life of the relay loop, for the service manager's watchdog.
 pub trait Pulse: Send + Sync {
@@ -24,6 +26,11 @@ pub enum Question {
     Endpoint(EndpointId, oneshot::Sender<Option<EndpointNow>>),
     /// Every endpoint of an account, or all.
     Endpoints(Option<AccountId>, oneshot::Sender<Vec<EndpointNow>>),
+    /// Every endpoint with its pending messages by age.
+    EndpointsByAge(
+        BTreeMap<AccountId, AgeMarks>,
+        oneshot::Sender<Vec<(EndpointNow, Ages)>>,
+    ),
     /// Where a message is at these endpoints.
     Places(Vec<EndpointId>, Seq, oneshot::Sender<Vec<Option<Place>>>),
     /// Who has a request under way.
@@ -78,6 +85,14 @@ impl Live for Handle {
 
     async fn endpoints(&self, account: Option<AccountId>) -> Result<Vec<EndpointNow>, NotRunning> {
         self.ask(|answer| Question::Endpoints(account, answer))
+            .await
+    }
+
+    async fn endpoints_by_age(
+        &self,
+        marks: BTreeMap<AccountId, AgeMarks>,
+    ) -> Result<Vec<(EndpointNow, Ages)>, NotRunning> {
+        self.ask(|answer| Question::EndpointsByAge(marks, answer))
             .await
     }
 

@@ -14,7 +14,7 @@
 //! | `persist.rs`, `reader.rs`, `recover.rs` | the engine's way to the store and back |
 //! | `facts.rs` | from an endpoint's record to the engine's view of it |
 //! | `records.rs` | from the engine's changes to stored records and back |
-//! | `tail.rs` | who wants a new message |
+//! | `tail.rs`, `starting.rs` | who wants a new message; whose are not counted yet after a start |
 //!
 //! Does not know the surfaces that put messages into the log.
 
@@ -32,4 +32,5 @@ pub mod reader;
 pub mod records;
 pub mod recover;
 pub mod shell;
+mod starting;
 pub mod tail;

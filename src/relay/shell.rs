@@ -16,12 +16,14 @@ use super::handle::{Handle, Pulse, Question};
 use super::outbound::{Destination, Outbound, Proof};
 use super::persist::{self, Lanes};
 use super::reader::Found;
+use super::starting::Starting;
 use super::tail::Audience;
 use super::{engine, recover};
 use crate::attempt::Report;
 use crate::clock::{Millis, Stopwatch, Timestamp};
 use crate::error::Result;
 use crate::id::{AccountId, EndpointId, MessageId, Seq};
+use crate::live::EndpointNow;
 use crate::store::{Database, Durability, Message, Receipt, Write};
 
 /// Events taken in one turn before time and feed are looked at again.
@@ -83,6 +85,8 @@ pub(super) struct Shell {
     pub(super) tails: HashMap<AccountId, Seq>,
     /// Logs that were not read to their end, with their end.
     pub(super) unread: BTreeMap<AccountId, Seq>,
+    /// Of these, the ones not read yet since the start.
+    pub(super) starting: Starting,
     /// Content of batches that were just formed.
     pub(super) loaded: HashMap<AttemptId, Vec<Arc<Message>>>,
     pub(super) destinations: HashMap<EndpointId, Arc<Destination>>,
@@ -126,6 +130,7 @@ pub async fn start(
         owners: HashMap::new(),
         tails: HashMap::new(),
         unread: BTreeMap::new(),
+        starting: Starting::default(),
         loaded: HashMap::new(),
         destinations: HashMap::new(),
         attempts: Attempts::default(),
@@ -184,6 +189,7 @@ impl Shell {
             self.tails.insert(account, seen);
             if visible > seen {
                 self.unread.insert(account, visible);
+                self.starting.begin(account, visible);
             }
         }
         tracing::info!(
@@ -317,10 +323,20 @@ impl Shell {
         // Who asked may have gone away meanwhile.
         match question {
             Question::Endpoint(id, answer) => {
-                let _ = answer.send(self.engine.endpoint_now(self.now(), id));
+                let now = self.engine.endpoint_now(self.now(), id);
+                let _ = answer.send(now.map(|now| self.as_counted(now)));
             }
             Question::Endpoints(account, answer) => {
-                let _ = answer.send(self.engine.endpoints_now(self.now(), account));
+                let all = self.engine.endpoints_now(self.now(), account);
+                let all = all.into_iter().map(|now| self.as_counted(now));
+                let _ = answer.send(all.collect());
+            }
+            Question::EndpointsByAge(marks, answer) => {
+                let all = self.engine.endpoints_by_age(self.now(), &marks);
+                let all = all
+                    .into_iter()
+                    .map(|(now, ages)| (self.as_counted(now), ages));
+                let _ = answer.send(all.collect());
             }
             Question::Places(ids, seq, answer) => {
                 let places = ids.into_iter().map(|id| self.engine.place_of(id, seq));
@@ -330,6 +346,12 @@ impl Shell {
                 let _ = answer.send(self.engine.busy());
             }
         }
+    }
+
+    /// The engine counts what it was given; whether that is everything is known here.
+    fn as_counted(&self, mut now: EndpointNow) -> EndpointNow {
+        now.counted = !self.starting.contains(now.account);
+        now
     }
 
     /// Gives the engine an input and carries out what it wants, and so on until it wants nothing.

@@ -10,6 +10,7 @@ mod crash;
 mod handshake;
 mod logs;
 mod orders;
+mod queue;
 mod requests;
 mod retries;
 mod scripts;

@@ -229,6 +229,34 @@ fn a_reload_changes_limits_and_log_level_and_survives_mistakes() {
     world.stop();
 }
 
+/// A key that needs a restart is named by every reload until there was one, or until it is as it
+/// was.
+#[test]
+fn what_waits_for_a_restart_is_named_by_every_reload() {
+    let mut world = World::new();
+    let path = world.folder.path().join("hookrelay.toml");
+    write_file(&path, 0, "info", "");
+    world.start_with(&["serve", "--config", &path.display().to_string()]);
+    let waiting = |times: usize| {
+        eventually("the reload is told", || {
+            let lines = world.lines();
+            let told = lines
+                .iter()
+                .filter_map(|line| line["wait_for_restart"].as_str());
+            let told: Vec<String> = told.map(str::to_owned).collect();
+            (told.len() == times).then_some(told)
+        })
+    };
+    let held = "[retry]\nheld_max_age = \"20 d\"\n";
+    for (times, more) in [(1, held), (2, held), (3, "")] {
+        write_file(&path, 0, "info", more);
+        world.signal("-HUP");
+        waiting(times);
+    }
+    assert_eq!(waiting(3), ["retry.held_max_age", "retry.held_max_age", ""]);
+    world.stop();
+}
+
 /// A certificate and its key in the daemon's files.
 fn certificate(world: &World) -> CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();

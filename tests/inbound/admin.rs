@@ -1,7 +1,8 @@
 //! The operator's socket.
 
 use hookrelay::clock::Millis;
-use hookrelay::live::{Health, Wait};
+use hookrelay::id::Seq;
+use hookrelay::live::{Ages, Health, Wait};
 use serde_json::{Value, json};
 
 use crate::world::{KEY, NOW, World};
@@ -142,6 +143,14 @@ async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
         now.open_batches = 1;
         now.oldest = Some(NOW.after(Millis::seconds(10)));
     });
+    for (endpoint, open, above, exact) in [
+        (one, [1, 0, 0, 0], [3, 0, 0, 0], true),
+        (two, [0, 1, 0, 0], [0, 0, 0, 2], false),
+        (standard, [0; 4], [0; 4], true),
+    ] {
+        let ages = Ages { open, above, exact };
+        world.live.ages.lock().unwrap().insert(endpoint, ages);
+    }
     world.clock.set(NOW.after(Millis::seconds(60)));
     let (status, shown) = get(&world, "/admin/v1/status").await;
     assert_eq!(status, 200);
@@ -157,7 +166,7 @@ async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
     );
     assert_eq!(
         shown["queue"],
-        json!({"pending":7,"open_batches":1,"in_flight":1,"delivered":2,"dead":0,
+        json!({"pending":7,"uncounted":0,"open_batches":1,"in_flight":1,"delivered":2,"dead":0,
                "oldest":"2026-01-15T10:30:00Z"})
     );
     assert_eq!(shown["store"], json!({"kind":"memory"}));
@@ -171,6 +180,7 @@ async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
         row,
         &json!({"account":world.account,"account_name":"acme","endpoint":two,"url":"https://c.example/hook",
                 "state":"suspended","pending":3,"in_flight":0,"open_batches":1,
+                "ages":{"under_1m":0,"under_1h":1,"under_24h":0,"older":2,"exact":false},
                 "oldest":"2026-01-15T10:30:10Z","oldest_age_s":50,"last_class":null,
                 "wait":"suspended","until":"2026-01-15T10:31:30Z"})
     );
@@ -181,6 +191,11 @@ async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
         "the oldest comes first"
     );
     assert_eq!(rows.len(), 4);
+    assert_eq!(
+        queue["total"],
+        json!({"pending":7,"uncounted":1,"in_flight":1,"open_batches":1,
+               "ages":{"under_1m":4,"under_1h":1,"under_24h":0,"older":2,"exact":false}})
+    );
     *world.live.stopped.lock().unwrap() = true;
     let (_, shown) = get(&world, "/admin/v1/status").await;
     assert_eq!(
@@ -188,4 +203,91 @@ async fn status_and_queue_sum_up_what_the_relay_and_the_store_say() {
         (&json!(false), &json!(3))
     );
     assert_eq!(get(&world, "/admin/v1/queue").await.0, 503);
+}
+
+/// Ten messages a day old, twenty of an hour, thirty of a minute and forty new ones: the relay is
+/// asked with the first of each, whatever the lowest message is that waits.
+#[tokio::test]
+async fn the_relay_is_asked_by_where_the_ages_change_in_the_log() {
+    let world = World::start().await;
+    let endpoint = world.endpoint("").await;
+    let ages = [24 * 60 * 60, 60 * 60, 60, 0];
+    let now = NOW.after(Millis::seconds(24 * 60 * 60));
+    for (age, count) in ages.into_iter().zip([10, 20, 30, 40]) {
+        world
+            .clock
+            .set(NOW.after(Millis::seconds(24 * 60 * 60 - age)));
+        let messages = vec![json!({"type":"t","data":"x"}); count];
+        let body = json!(messages).to_string();
+        let sent = world.manage("POST", "messages", &body).await;
+        assert_eq!(sent.status, 202, "{}", sent.body);
+    }
+    assert_eq!((world.clock.now(), world.logged().await), (now, 100));
+    for (lowest, marks) in [
+        (1, [61, 31, 11]),
+        (10, [61, 31, 11]),
+        (11, [61, 31, 11]),
+        (30, [61, 31, 30]),
+        (60, [61, 60, 60]),
+        (61, [61, 61, 61]),
+        (100, [100, 100, 100]),
+        (101, [101, 101, 101]),
+    ] {
+        world.live.tell(world.account, endpoint, |now| {
+            now.pending = 1;
+            now.lowest = Some(Seq(lowest));
+        });
+        assert_eq!(get(&world, "/admin/v1/queue").await.0, 200);
+        let asked = world.live.marks.lock().unwrap()[&world.account];
+        assert_eq!(
+            (asked.at, asked.first_younger),
+            (now, marks.map(Seq)),
+            "{lowest}"
+        );
+    }
+    world.live.tell(world.account, endpoint, |_| {});
+    assert_eq!(get(&world, "/admin/v1/queue").await.0, 200);
+    assert!(world.live.marks.lock().unwrap().is_empty(), "nothing waits");
+}
+
+/// What waits is not told before it was counted: a queue that looks empty after a start would be
+/// taken for one.
+#[tokio::test]
+async fn a_queue_that_is_not_counted_yet_is_not_shown_as_empty() {
+    let world = World::start().await;
+    let (enabled, held) = (world.endpoint("").await, world.endpoint("").await);
+    let path = format!("endpoints/{held}/hold");
+    assert_eq!(world.manage("POST", &path, "").await.status, 200);
+    for counted in [false, true] {
+        for endpoint in [enabled, held] {
+            world.live.tell(world.account, endpoint, |now| {
+                now.counted = counted;
+                now.pending = 5;
+                now.open_messages = 2;
+            });
+        }
+        let pending = if counted { json!(5) } else { Value::Null };
+        let (_, queue) = get(&world, "/admin/v1/queue").await;
+        for row in queue["endpoints"].as_array().unwrap() {
+            let state = match (row["endpoint"] == json!(held), counted) {
+                (true, _) => "on_hold",
+                (false, true) => "unverified",
+                (false, false) => "starting",
+            };
+            assert_eq!((&row["state"], &row["pending"]), (&json!(state), &pending));
+            assert_eq!(row["ages"].is_null(), !counted);
+        }
+        let total = if counted { (10, 0) } else { (0, 2) };
+        let total = (json!(total.0), json!(total.1));
+        let (_, status) = get(&world, "/admin/v1/status").await;
+        for found in [&queue["total"], &status["queue"]] {
+            assert_eq!(
+                (&found["pending"], &found["uncounted"]),
+                (&total.0, &total.1)
+            );
+        }
+        let shown = world.manage("GET", &format!("endpoints/{held}"), "").await;
+        assert_eq!(shown.json()["queue"]["pending"], pending);
+        assert_eq!(shown.json()["queue"]["open_messages"], json!(2));
+    }
 }

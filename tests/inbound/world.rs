@@ -20,7 +20,7 @@ use hookrelay::domain::secret::{Context, Sealed};
 use hookrelay::error::{Error, Result};
 use hookrelay::id::{AccountId, EndpointId, Seq};
 use hookrelay::limit::{Limits, Settings as LimitSettings};
-use hookrelay::live::{EndpointNow, Health, Live, NotRunning, Place};
+use hookrelay::live::{AgeMarks, Ages, EndpointNow, Health, Live, NotRunning, Place};
 use hookrelay::store::memory::MemoryStore;
 use hookrelay::store::{Database, Store};
 use sha2::Sha256;
@@ -129,6 +129,9 @@ impl manage::UrlRules for StrictUrls {
 pub struct ToldLive {
     pub now: Mutex<BTreeMap<EndpointId, EndpointNow>>,
     pub places: Mutex<BTreeMap<(EndpointId, Seq), Place>>,
+    pub ages: Mutex<BTreeMap<EndpointId, Ages>>,
+    /// The marks that it was last asked with.
+    pub marks: Mutex<BTreeMap<AccountId, AgeMarks>>,
     pub stopped: Mutex<bool>,
 }
 
@@ -152,11 +155,13 @@ impl ToldLive {
             endpoint,
             health: Health::Open { window: 1 },
             wait: None,
+            counted: true,
             pending: 0,
             open_messages: 0,
             open_batches: 0,
             in_flight: 0,
             oldest: None,
+            lowest: None,
             cursor: Seq(0),
             delivered: 0,
             dead: 0,
@@ -187,6 +192,23 @@ impl Live for ToldLive {
         let all = self.now.lock().unwrap();
         let wanted = |now: &&EndpointNow| account.is_none_or(|account| now.account == account);
         Ok(all.values().filter(wanted).cloned().collect())
+    }
+
+    async fn endpoints_by_age(
+        &self,
+        marks: BTreeMap<AccountId, AgeMarks>,
+    ) -> std::result::Result<Vec<(EndpointNow, Ages)>, NotRunning> {
+        *self.marks.lock().unwrap() = marks;
+        let all = self.endpoints(None).await?;
+        let ages = self.ages.lock().unwrap();
+        let told = |id| ages.get(&id).copied().unwrap_or_default();
+        Ok(all
+            .into_iter()
+            .map(|now| {
+                let ages = told(now.endpoint);
+                (now, ages)
+            })
+            .collect())
     }
 
     async fn places(

@@ -5,20 +5,19 @@
 //! which the composition hands in. Does not know the relay but through [`Live`].
 
 mod accounts;
+mod queue;
 mod status;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get};
-use bytes::Bytes;
 use serde::Serialize;
 
-use super::dialect;
-use super::front::{Answer, Core, Gate, Head, Mount, Refusal, Surface};
+use super::dialect::{Door, Json};
+use super::front::{Core, Gate, Head, Mount};
 use crate::auth::caller::Caller;
 use crate::clock::Timestamp;
 use crate::domain::account;
@@ -27,6 +26,9 @@ use crate::id::AccountId;
 use crate::live::Live;
 
 const PREFIX: &str = "/admin/v1";
+/// Of both surfaces of this socket, which are always open: the operator wants to know most when
+/// the daemon is unwell.
+const NAME: &str = "admin";
 /// Where the management API's routes stand for an account.
 const ACCOUNT: &str = "/admin/v1/accounts/{account}";
 
@@ -75,67 +77,39 @@ pub struct Operator {
 /// The account that stands for the whole installation: no account has it.
 const INSTALLATION: AccountId = AccountId::from_number(0);
 
-macro_rules! operator_surface {
-    ($surface:ty, |$this:ident, $head:ident| $identify:expr) => {
-        impl Surface for $surface {
-            type Input = Bytes;
+impl Door for Admin {
+    const NAME: &'static str = NAME;
+    const ALWAYS_OPEN: bool = true;
 
-            fn name(&self) -> &'static str {
-                "admin"
-            }
-
-            fn credentials_in_head(&self) -> bool {
-                true
-            }
-
-            /// The operator wants to know most when the daemon is unwell.
-            fn always_open(&self) -> bool {
-                true
-            }
-
-            fn content_type(&self, _: &Head) -> &'static str {
-                dialect::JSON
-            }
-
-            fn refuse(&self, _: &Head, refusal: &Refusal<'_>) -> Answer {
-                dialect::refuse(refusal)
-            }
-
-            async fn decode(&self, _: &Head, body: Bytes) -> Result<Bytes> {
-                Ok(body)
-            }
-
-            async fn identify(&self, $head: &Head, _: Option<&Bytes>) -> Result<Caller> {
-                let $this = self;
-                $identify
-            }
-
-            fn canonical(&self, head: &Head, input: &Bytes) -> Result<Option<Cow<'static, str>>> {
-                dialect::canonical(head, input).map(|text| Some(text.into()))
-            }
-        }
-    };
+    async fn identify(&self, _: &Head) -> Result<Caller> {
+        Ok(Caller::operator(INSTALLATION))
+    }
 }
 
-operator_surface!(Admin, |_this, _head| Ok(Caller::operator(INSTALLATION)));
-operator_surface!(Operator, |this, head| {
-    let named = head.param("account").unwrap_or_default();
-    let found = account::find(&this.core.db.view(), named).await?;
-    Ok(Caller::operator(found.id))
-});
+impl Door for Operator {
+    const NAME: &'static str = NAME;
+    const ALWAYS_OPEN: bool = true;
+
+    async fn identify(&self, head: &Head) -> Result<Caller> {
+        let named = head.param("account").unwrap_or_default();
+        let found = account::find(&self.core.db.view(), named).await?;
+        Ok(Caller::operator(found.id))
+    }
+}
 
 /// The gate for the management API's routes on this socket.
-pub fn gate(core: &Arc<Core>) -> Gate<Operator> {
-    Gate::new(core.clone(), Arc::new(Operator { core: core.clone() }))
+pub fn gate(core: &Arc<Core>) -> Gate<Json<Operator>> {
+    let operator = Json(Operator { core: core.clone() });
+    Gate::new(core.clone(), Arc::new(operator))
 }
 
 /// The operator's API. `manage` makes the management API's routes below a prefix behind a gate.
 pub fn mount(
     context: &Arc<Context>,
-    manage: impl FnOnce(&str, &Gate<Operator>) -> Router,
+    manage: impl FnOnce(&str, &Gate<Json<Operator>>) -> Router,
 ) -> Mount {
     let core = &context.core;
-    let surface = Arc::new(Admin);
+    let surface = Arc::new(Json(Admin));
     let whole = Gate::new(core.clone(), surface.clone());
     let one = gate(core);
     let with = |methods: MethodRouter<Arc<Context>>| methods.with_state(context.clone());
@@ -150,7 +124,7 @@ pub fn mount(
         )
         .route(
             &format!("{PREFIX}/queue"),
-            whole.guard(with(get(status::queue))),
+            whole.guard(with(get(queue::show))),
         )
         .route(ACCOUNT, one.guard(with(get(accounts::show))))
         .route(

@@ -164,7 +164,8 @@ enum HealthView {
 /// What waits for an endpoint.
 #[derive(Debug, Serialize)]
 pub struct QueueView {
-    pending: u64,
+    /// Null right after a start, until it was counted.
+    pending: Option<u64>,
     open_messages: u64,
     open_batches: u64,
     in_flight: u64,
@@ -261,7 +262,7 @@ fn auth_view(endpoint: &Endpoint) -> AuthView {
 /// The figures of an endpoint's queue.
 pub fn queue_view(now: &EndpointNow) -> QueueView {
     QueueView {
-        pending: now.pending,
+        pending: now.counted.then_some(now.pending),
         open_messages: now.open_messages,
         open_batches: now.open_batches,
         in_flight: now.in_flight,

@@ -10,7 +10,6 @@ mod messages;
 mod operations;
 mod settings;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,8 +18,8 @@ use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
 use hyper::header::AUTHORIZATION;
 
-use super::dialect;
-use super::front::{Answer, Call, Core, Gate, Head, Mount, Refusal, Surface};
+use super::dialect::{Door, Json};
+use super::front::{Call, Core, Gate, Head, Mount, Surface};
 use crate::auth::caller::Caller;
 use crate::error::{Error, Result};
 use crate::id::{EndpointId, Seq};
@@ -69,39 +68,15 @@ struct Manage {
     core: Arc<Core>,
 }
 
-impl Surface for Manage {
-    type Input = Bytes;
+impl Door for Manage {
+    const NAME: &'static str = "manage";
+    const ALWAYS_OPEN: bool = false;
 
-    fn name(&self) -> &'static str {
-        "manage"
-    }
-
-    fn credentials_in_head(&self) -> bool {
-        true
-    }
-
-    fn content_type(&self, _: &Head) -> &'static str {
-        dialect::JSON
-    }
-
-    fn refuse(&self, _: &Head, refusal: &Refusal<'_>) -> Answer {
-        dialect::refuse(refusal)
-    }
-
-    /// Decoding is left to the routes, which know the shape and so decode once.
-    async fn decode(&self, _: &Head, body: Bytes) -> Result<Bytes> {
-        Ok(body)
-    }
-
-    async fn identify(&self, head: &Head, _: Option<&Bytes>) -> Result<Caller> {
+    async fn identify(&self, head: &Head) -> Result<Caller> {
         match credential(head) {
-            Some(key) => self.core.by_api_key(head.client, self.name(), key).await,
+            Some(key) => self.core.by_api_key(head.client, Self::NAME, key).await,
             None => Err(Error::unauthenticated()),
         }
-    }
-
-    fn canonical(&self, head: &Head, input: &Bytes) -> Result<Option<Cow<'static, str>>> {
-        dialect::canonical(head, input).map(|text| Some(text.into()))
     }
 }
 
@@ -118,7 +93,7 @@ fn credential(head: &Head) -> Option<&str> {
 
 /// The management API for callers with an API key.
 pub fn mount(core: &Arc<Core>, context: &Arc<Context>) -> Mount {
-    let surface = Arc::new(Manage { core: core.clone() });
+    let surface = Arc::new(Json(Manage { core: core.clone() }));
     let gate = Gate::new(core.clone(), surface.clone());
     Mount::new(&surface, &[PREFIX], routes(PREFIX, &gate, context))
 }

@@ -98,6 +98,20 @@ impl Engine {
             .collect()
     }
 
+    /// Every endpoint with its pending messages by age; `marks` are those of its account's log.
+    pub fn endpoints_by_age(
+        &self,
+        now: Timestamp,
+        marks: &BTreeMap<AccountId, live::AgeMarks>,
+    ) -> Vec<(live::EndpointNow, live::Ages)> {
+        let by_age = self.endpoints.iter().map(|(id, endpoint)| {
+            let marks = marks.get(&endpoint.ids().0).copied().unwrap_or_default();
+            let ages = endpoint.ages(&marks, self.tail_of(*id));
+            (endpoint.now(now, &self.settings), ages)
+        });
+        by_age.collect()
+    }
+
     /// Where message `seq` is at an endpoint.
     pub fn place_of(&self, id: EndpointId, seq: Seq) -> Option<live::Place> {
         let endpoint = self.endpoints.get(&id)?;

@@ -14,7 +14,7 @@
 //! | `form.rs` | from messages to a new batch |
 //! | `changes.rs` | what it has to store |
 //! | `expiry.rs`, `waits.rs` | what is too old; wake-ups and clock steps |
-//! | `view.rs` | one endpoint as others see it |
+//! | `view.rs`, `ages.rs` | one endpoint as others see it; what waits there by age |
 //! | `settle.rs` | what a finished attempt does to its batch and endpoint |
 //! | `slots.rs` | fairness: slots, the slow pool, turns |
 //! | `batch.rs` | one batch: content, id, split |
@@ -27,6 +27,7 @@
 //! for its change to be durable before it may start again; and a change that could not be stored
 //! is offered again until it is.
 
+mod ages;
 pub mod batch;
 mod changes;
 pub mod core;

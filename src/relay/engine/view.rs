@@ -26,6 +26,7 @@ impl Endpoint {
                 State::Probing => live::Health::Probing,
             },
             wait: self.wait(now, settings),
+            counted: true,
             pending: self.pending + open_messages,
             open_messages,
             open_batches: self.batches.len() as u64,
@@ -33,6 +34,7 @@ impl Endpoint {
             oldest: batches
                 .chain(self.oldest.filter(|_| self.pending > 0))
                 .min(),
+            lowest: self.lowest_pending(),
             cursor: self.cursor,
             delivered: self.delivered,
             dead: self.dead,
