@@ -11,7 +11,7 @@ use hyper::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::front::{Answer, Head, Refusal};
+use super::front::{Answer, Head, Refusal, log_fault};
 use crate::error::{Error, Kind, Result};
 use crate::json;
 
@@ -30,6 +30,7 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        log_fault(&self.0);
         let mut response = refuse(&Refusal::Failed(&self.0)).into_response();
         if self.0.kind == Kind::Unavailable {
             response
