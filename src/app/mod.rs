@@ -97,29 +97,56 @@ pub fn serve(config: Config, reload: cli::Reload) -> Result<(), String> {
             .await
             .map_err(|error| error.to_string())?;
         let mut running = config;
-        let mut relay_over = daemon.relay_over.clone();
-        let signal = loop {
+        let next = async || {
             tokio::select! {
-                signal = signals.shutdown.next() => break signal,
-                // Only a panic ends it before it is told to drain.
-                _ = relay_over.wait_for(|over| *over) => {
-                    tracing::error!("the relay has failed; nothing would be delivered any more");
-                    daemon.stop(std::future::ready(())).await;
-                    return Err("the relay has failed; the log has the reason".into());
-                }
-                () = signals.reload.next() => {
-                    running = reloaded(running, &reload, &logging, &daemon);
-                }
+                signal = signals.shutdown.next() => Ordered::Stop(signal),
+                () = signals.reload.next() => Ordered::Reload,
             }
         };
-        tracing::info!(signal, "stopping");
-        daemon
-            .stop(async move {
-                signals.shutdown.next().await;
-            })
-            .await;
-        Ok(())
+        attend(daemon, next, |daemon| {
+            reloaded(&mut running, &reload, &logging, daemon);
+        })
+        .await
     })
+}
+
+/// What a signal orders.
+enum Ordered {
+    /// To stop; by this signal.
+    Stop(&'static str),
+    /// To read the configuration again.
+    Reload,
+}
+
+/// Does what is ordered until that is to stop. The error says why the daemon could not go on.
+async fn attend(
+    daemon: Daemon,
+    mut next: impl AsyncFnMut() -> Ordered,
+    mut reload: impl FnMut(&Daemon),
+) -> Result<(), String> {
+    let mut relay_over = daemon.relay_over.clone();
+    let signal = loop {
+        tokio::select! {
+            ordered = next() => match ordered {
+                Ordered::Stop(signal) => break signal,
+                Ordered::Reload => reload(&daemon),
+            },
+            // Only a panic ends it before it is told to drain.
+            _ = relay_over.wait_for(|over| *over) => {
+                tracing::error!("the relay has failed; nothing would be delivered any more");
+                daemon.stop(std::future::ready(())).await;
+                return Err("the relay has failed; the log has the reason".into());
+            }
+        }
+    };
+    tracing::info!(signal, "stopping");
+    daemon
+        .stop(async move {
+            // A second order to stop is the operator's impatience.
+            while matches!(next().await, Ordered::Reload) {}
+        })
+        .await;
+    Ok(())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {
@@ -130,12 +157,12 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 }
 
 /// Reads the configuration again; a mistaken one changes nothing.
-fn reloaded(running: Config, again: &cli::Reload, logging: &Logging, daemon: &Daemon) -> Config {
+fn reloaded(running: &mut Config, again: &cli::Reload, logging: &Logging, daemon: &Daemon) {
     let newer = match again.load() {
         Ok(newer) => newer,
         Err(error) => {
             tracing::error!(%error, "the configuration is mistaken and not taken over");
-            return running;
+            return;
         }
     };
     let changes = running.changes(&newer);
@@ -148,7 +175,7 @@ fn reloaded(running: Config, again: &cli::Reload, logging: &Logging, daemon: &Da
         wait_for_restart = changes.restart.join(" "),
         "configuration read again"
     );
-    newer
+    *running = newer;
 }
 
 /// What an installation keeps for itself.
@@ -164,6 +191,9 @@ pub struct Daemon {
     relay: Handle,
     /// True once the relay's loop has ended, for whatever reason.
     relay_over: watch::Receiver<bool>,
+    /// A test ends the loop by it.
+    #[cfg(test)]
+    relay_task: tokio::task::AbortHandle,
     fronts: Vec<tokio::task::JoinHandle<front::Drained>>,
     stop: watch::Sender<bool>,
     core: Arc<Core>,
@@ -213,6 +243,8 @@ impl Daemon {
         )
         .await
         .map_err(|error| StartError::Recover(error.to_string()))?;
+        #[cfg(test)]
+        let abort = relay_task.abort_handle();
         let relay_over = watched(relay_task);
         let space = space_of(store.clone());
         let rounds = housekeeping::run(database.clone(), relay.clone(), relay_settings, space);
@@ -267,6 +299,8 @@ impl Daemon {
             store,
             relay,
             relay_over,
+            #[cfg(test)]
+            relay_task: abort,
             fronts,
             stop,
             core,
@@ -433,4 +467,43 @@ fn open_front(
         };
         front::run(listeners, max_connections, shutdown, grace).await
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layers;
+
+    fn configuration(folder: &Path) -> Config {
+        let path = |name: &str| folder.join(name).display().to_string();
+        let flags = vec![
+            format!("store.path={}", path("data")),
+            format!("admin.socket={}", path("admin.sock")),
+            "http.listen=127.0.0.1:0".to_owned(),
+            "http.insecure_loopback=true".to_owned(),
+        ];
+        let layers = Layers {
+            flags,
+            ..Layers::default()
+        };
+        Config::parse(layers).unwrap()
+    }
+
+    #[test]
+    fn a_relay_that_fails_ends_the_daemon_with_an_error_and_a_closed_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = configuration(folder.path());
+        let ended = runtime().unwrap().block_on(async {
+            let daemon = Daemon::start(&config).await.unwrap();
+            // As a panic would: the task is gone before it was told to drain.
+            daemon.relay_task.abort();
+            attend(daemon, std::future::pending::<Ordered>, |_| ()).await
+        });
+        let why = ended.unwrap_err();
+        assert!(why.contains("the relay has failed"), "{why}");
+        assert!(!config.admin.socket.exists());
+        let settings = settings::store(&config);
+        let again = SledStore::open(&config.store.path, settings, Clock::system());
+        again.expect("the data directory is free again").close();
+    }
 }
