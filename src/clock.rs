@@ -165,6 +165,12 @@ impl Stopwatch {
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
+
+    /// The time since the start in whole microseconds, for log lines.
+    #[must_use]
+    pub fn micros(&self) -> u64 {
+        u64::try_from(self.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Where random bytes come from: the operating system, or a seeded generator in a simulation.

@@ -248,11 +248,19 @@ fn random_low(entropy: &Entropy) -> u128 {
     u128::from_be_bytes(entropy.bytes())
 }
 
-/// Ids with spaces between them, as log lines name the messages that they are about.
+/// Ids as log lines name the messages that they are about: a few one by one, many by the first
+/// and the last. Formats only when it is written.
 #[must_use]
-pub fn listed(ids: &[MessageId]) -> String {
-    let texts: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    texts.join(" ")
+pub fn listed(ids: &[MessageId]) -> impl fmt::Display + '_ {
+    const FEW: usize = 4;
+    fmt::from_fn(move |out| match ids {
+        [first, .., last] if ids.len() > FEW => write!(out, "{first}..{last}"),
+        [first, more @ ..] => {
+            write!(out, "{first}")?;
+            more.iter().try_for_each(|id| write!(out, " {id}"))
+        }
+        [] => Ok(()),
+    })
 }
 
 impl BatchId {
@@ -282,6 +290,20 @@ impl RequestId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_ids_are_told_by_the_first_and_the_last() {
+        let ids: Vec<MessageId> = (1..=5)
+            .map(|n| MessageId::new(Timestamp(1), Seq(n), 7))
+            .collect();
+        assert_eq!(listed(&[]).to_string(), "");
+        assert_eq!(listed(&ids[..1]).to_string(), ids[0].to_string());
+        let few = listed(&ids[..4]).to_string();
+        assert_eq!(few.split(' ').count(), 4);
+        assert!(few.ends_with(&ids[3].to_string()));
+        let many = listed(&ids).to_string();
+        assert_eq!(many, format!("{}..{}", ids[0], ids[4]));
+    }
 
     #[test]
     fn references_have_twelve_characters_and_come_back() {

@@ -14,7 +14,7 @@ use hyper::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::front::{Answer, Head, Refusal, Surface};
+use super::front::{Answer, Head, Refusal, Surface, log_fault};
 use crate::auth::caller::Caller;
 use crate::error::{Error, Kind, Result};
 use crate::json;
@@ -34,6 +34,7 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        log_fault(&self.0);
         let mut response = refuse(&Refusal::Failed(&self.0)).into_response();
         if self.0.kind == Kind::Unavailable {
             response

@@ -97,32 +97,57 @@ pub fn serve(config: Config, reload: cli::Reload) -> Result<(), String> {
             .await
             .map_err(|error| error.to_string())?;
         let started = config;
-        let mut reloaded = None;
-        let mut relay_over = daemon.relay_over.clone();
-        let signal = loop {
+        let mut running = started.clone();
+        let next = async || {
             tokio::select! {
-                signal = signals.shutdown.next() => break signal,
-                // Only a panic ends it before it is told to drain.
-                _ = relay_over.wait_for(|over| *over) => {
-                    tracing::error!("the relay has failed; nothing would be delivered any more");
-                    daemon.stop(std::future::ready(())).await;
-                    return Err("the relay has failed; the log has the reason".into());
-                }
-                () = signals.reload.next() => {
-                    let running = reloaded.as_ref().unwrap_or(&started);
-                    let newer = read_again(&started, running, &reload, &logging, &daemon);
-                    reloaded = newer.or(reloaded);
-                }
+                signal = signals.shutdown.next() => Ordered::Stop(signal),
+                () = signals.reload.next() => Ordered::Reload,
             }
         };
-        tracing::info!(signal, "stopping");
-        daemon
-            .stop(async move {
-                signals.shutdown.next().await;
-            })
-            .await;
-        Ok(())
+        attend(daemon, next, |daemon| {
+            read_again(&started, &mut running, &reload, &logging, daemon);
+        })
+        .await
     })
+}
+
+/// What a signal orders.
+enum Ordered {
+    /// To stop; by this signal.
+    Stop(&'static str),
+    /// To read the configuration again.
+    Reload,
+}
+
+/// Does what is ordered until that is to stop. The error says why the daemon could not go on.
+async fn attend(
+    daemon: Daemon,
+    mut next: impl AsyncFnMut() -> Ordered,
+    mut reload: impl FnMut(&Daemon),
+) -> Result<(), String> {
+    let mut relay_over = daemon.relay_over.clone();
+    let signal = loop {
+        tokio::select! {
+            ordered = next() => match ordered {
+                Ordered::Stop(signal) => break signal,
+                Ordered::Reload => reload(&daemon),
+            },
+            // Only a panic ends it before it is told to drain.
+            _ = relay_over.wait_for(|over| *over) => {
+                tracing::error!("the relay has failed; nothing would be delivered any more");
+                daemon.stop(std::future::ready(())).await;
+                return Err("the relay has failed; the log has the reason".into());
+            }
+        }
+    };
+    tracing::info!(signal, "stopping");
+    daemon
+        .stop(async move {
+            // A second order to stop is the operator's impatience.
+            while matches!(next().await, Ordered::Reload) {}
+        })
+        .await;
+    Ok(())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {
@@ -136,16 +161,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 /// told against what was started with, every time, because it is not over by being told.
 fn read_again(
     started: &Config,
-    running: &Config,
+    running: &mut Config,
     again: &cli::Reload,
     logging: &Logging,
     daemon: &Daemon,
-) -> Option<Config> {
+) {
     let newer = match again.load() {
         Ok(newer) => newer,
         Err(error) => {
             tracing::error!(%error, "the configuration is mistaken and not taken over");
-            return None;
+            return;
         }
     };
     if let Err(error) = logging.set_level(newer.log.level.into()) {
@@ -157,7 +182,7 @@ fn read_again(
         wait_for_restart = started.changes(&newer).restart.join(" "),
         "configuration read again"
     );
-    Some(newer)
+    *running = newer;
 }
 
 /// What an installation keeps for itself.
@@ -173,6 +198,9 @@ pub struct Daemon {
     relay: Handle,
     /// True once the relay's loop has ended, for whatever reason.
     relay_over: watch::Receiver<bool>,
+    /// A test ends the loop by it.
+    #[cfg(test)]
+    relay_task: tokio::task::AbortHandle,
     fronts: Vec<tokio::task::JoinHandle<front::Drained>>,
     stop: watch::Sender<bool>,
     core: Arc<Core>,
@@ -222,6 +250,8 @@ impl Daemon {
         )
         .await
         .map_err(|error| StartError::Recover(error.to_string()))?;
+        #[cfg(test)]
+        let abort = relay_task.abort_handle();
         let relay_over = watched(relay_task);
         let space = space_of(store.clone());
         let rounds = housekeeping::run(database.clone(), relay.clone(), relay_settings, space);
@@ -276,6 +306,8 @@ impl Daemon {
             store,
             relay,
             relay_over,
+            #[cfg(test)]
+            relay_task: abort,
             fronts,
             stop,
             core,
@@ -442,4 +474,43 @@ fn open_front(
         };
         front::run(listeners, max_connections, shutdown, grace).await
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layers;
+
+    fn configuration(folder: &Path) -> Config {
+        let path = |name: &str| folder.join(name).display().to_string();
+        let flags = vec![
+            format!("store.path={}", path("data")),
+            format!("admin.socket={}", path("admin.sock")),
+            "http.listen=127.0.0.1:0".to_owned(),
+            "http.insecure_loopback=true".to_owned(),
+        ];
+        let layers = Layers {
+            flags,
+            ..Layers::default()
+        };
+        Config::parse(layers).unwrap()
+    }
+
+    #[test]
+    fn a_relay_that_fails_ends_the_daemon_with_an_error_and_a_closed_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = configuration(folder.path());
+        let ended = runtime().unwrap().block_on(async {
+            let daemon = Daemon::start(&config).await.unwrap();
+            // As a panic would: the task is gone before it was told to drain.
+            daemon.relay_task.abort();
+            attend(daemon, std::future::pending::<Ordered>, |_| ()).await
+        });
+        let why = ended.unwrap_err();
+        assert!(why.contains("the relay has failed"), "{why}");
+        assert!(!config.admin.socket.exists());
+        let settings = settings::store(&config);
+        let again = SledStore::open(&config.store.path, settings, Clock::system());
+        again.expect("the data directory is free again").close();
+    }
 }

@@ -25,6 +25,17 @@ pub enum AttemptKind {
     Wakeup,
 }
 
+impl AttemptKind {
+    /// The stable word of logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivery => "delivery",
+            Self::Authenticate => "authenticate",
+            Self::Wakeup => "wakeup",
+        }
+    }
+}
+
 /// One attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRow {

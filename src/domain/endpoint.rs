@@ -80,6 +80,17 @@ pub enum DisabledReason {
     Operator,
 }
 
+impl DisabledReason {
+    /// The stable word of logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Failing => "failing",
+            Self::Operator => "operator",
+        }
+    }
+}
+
 /// The order part of an endpoint's state: what the operator allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -90,6 +101,25 @@ pub enum Order {
     OnHold,
     /// Off; enabling offers what waits.
     Disabled(DisabledReason),
+}
+
+impl Order {
+    /// The stable word of logs and the management API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::OnHold => "on_hold",
+            Self::Disabled(_) => "disabled",
+        }
+    }
+
+    /// Why nothing is delivered, where there is a reason.
+    pub fn reason(self) -> Option<DisabledReason> {
+        match self {
+            Self::Disabled(reason) => Some(reason),
+            Self::Enabled | Self::OnHold => None,
+        }
+    }
 }
 
 /// The authentication part of an endpoint's state (`protocols/notifications.md` 1.3).
@@ -110,6 +140,26 @@ pub enum AuthState {
         /// When it must prove itself again.
         until: Timestamp,
     },
+}
+
+impl AuthState {
+    /// The stable word of logs and the management API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unverified => "unverified",
+            Self::Verifying => "verifying",
+            Self::AwaitingConfirmation { .. } => "awaiting_confirmation",
+            Self::Verified { .. } => "verified",
+        }
+    }
+
+    /// When it ends by itself.
+    pub fn until(self) -> Option<Timestamp> {
+        match self {
+            Self::AwaitingConfirmation { until } | Self::Verified { until } => Some(until),
+            Self::Unverified | Self::Verifying => None,
+        }
+    }
 }
 
 /// A key that was sent in an authenticate request, by its SHA-256.

@@ -65,6 +65,17 @@ pub enum DeadReason {
     Cancelled,
 }
 
+impl DeadReason {
+    /// The stable word of logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Exhausted => "exhausted",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// Data of `message_dead`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MessageDead {

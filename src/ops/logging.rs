@@ -130,7 +130,12 @@ impl Logging {
             .log_internal_errors(false);
         let layer: Box<dyn Layer<_> + Send + Sync> = match form {
             Form::Human { colour } => written.with_ansi(colour).boxed(),
-            Form::Json => written.json().flatten_event(true).boxed(),
+            Form::Json => written
+                .json()
+                .flatten_event(true)
+                // There is one span at most: the request's.
+                .with_span_list(false)
+                .boxed(),
             Form::Journald => tracing_journald::layer()
                 .map_err(|error| LoggingError(format!("the journal cannot be reached: {error}")))?
                 .with_syslog_identifier("hookrelay".to_owned())

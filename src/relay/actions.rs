@@ -7,7 +7,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::attempts::{self, Delivery, Duty, Under};
-use super::engine::{Action, AttemptId, Change, Input, Purpose, Ranges};
+use super::engine::{Action, AttemptId, Input, Purpose, Ranges};
+use super::lines;
 use super::outbound::Destination;
 use super::persist::{self, Persist};
 use super::reader::{self, Found};
@@ -154,7 +155,7 @@ impl Shell {
     /// Hands a persist to the store; one that announces dead messages takes its account's turn
     /// first, and those behind it wait. False when it waits itself.
     pub(super) fn submit(&mut self, persist: Persist) -> bool {
-        log_changes(&persist);
+        lines::deaths(&persist);
         let told = persist.deaths().next().is_some()
             && self
                 .audiences
@@ -190,7 +191,8 @@ impl Shell {
         let submitted = persist.submit(&self.database, self.settings.dead_retention);
         // Neither receiver ends before the loop.
         if let Ok(receipt) = submitted {
-            let _ = self.receipts.send((endpoint, token, receipt));
+            let whose = (persist.account, endpoint);
+            let _ = self.receipts.send((whose, token, receipt));
         } else {
             let input = Input::NotStored(endpoint, token);
             let _ = self.events.send(Event::Input(input));
@@ -209,6 +211,7 @@ impl Shell {
         let Some(record) = self.record(endpoint) else {
             return Some(Input::NotSent { attempt });
         };
+        let account = record.account;
         let store = self.database.store().clone();
         let mut reading =
             Box::pin(async move { reader::read(&*store, &record, &wanted, purpose).await });
@@ -221,7 +224,9 @@ impl Shell {
                 tokio::spawn(async move {
                     match reading.await {
                         Ok(found) => duty.done(vec![Event::Read(attempt, purpose, found)]),
-                        Err(error) => tracing::warn!(%error, "the log cannot be read now"),
+                        Err(error) => {
+                            tracing::warn!(%account, %endpoint, %error, "the log cannot be read now");
+                        }
                     }
                 });
                 None
@@ -255,24 +260,6 @@ impl Shell {
                     through,
                 }
             }
-        }
-    }
-}
-
-/// One line for each batch that died.
-fn log_changes(persist: &Persist) {
-    for change in &persist.changes {
-        if let Change::PutDead(state) = change {
-            tracing::warn!(
-                account = %persist.account,
-                endpoint = %persist.endpoint,
-                first = %state.first,
-                last = %state.last,
-                count = state.count,
-                reason = ?state.reason,
-                attempts = state.attempts,
-                "messages are dead"
-            );
         }
     }
 }

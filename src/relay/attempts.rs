@@ -11,18 +11,18 @@ use tokio::sync::mpsc;
 
 use super::engine::{AttemptId, DisableReason, Input, Ranges};
 use super::outbound::{self, Destination, Proof};
-use super::reader;
 use super::shell::{Event, Shell};
-use crate::attempt::{Class, Report};
+use super::{lines, reader};
+use crate::attempt::Report;
 use crate::auth::proof;
-use crate::clock::{Millis, Timestamp};
+use crate::clock::{Millis, Stopwatch, Timestamp};
 use crate::domain::attempt_log::{AttemptKind, AttemptRow, SLOTS};
 use crate::domain::authentication::{self, AuthResult};
 use crate::domain::endpoint::{self, DisabledReason, Endpoint};
 use crate::domain::event::AuthFailure;
 use crate::error::{Kind, Result};
-use crate::id::{AccountId, BatchId, EndpointId, MessageId, listed};
-use crate::store::{Database, Message, keys};
+use crate::id::{AccountId, BatchId, EndpointId};
+use crate::store::{Database, Message, Tx, keys};
 
 /// Pause before a change of facts that could not be stored is tried again.
 const STORE_RETRY: Millis = Millis::seconds(1);
@@ -31,10 +31,12 @@ const STORE_RETRY: Millis = Millis::seconds(1);
 #[derive(Debug, Clone)]
 pub(super) struct Under {
     pub endpoint: EndpointId,
-    kind: AttemptKind,
-    batch: Option<BatchId>,
-    number: u32,
-    messages: u64,
+    pub kind: AttemptKind,
+    /// None where nothing of the log is sent.
+    pub batch: Option<BatchId>,
+    /// Which attempt of its batch, from 1, and messages in it: of deliveries only.
+    pub number: Option<u32>,
+    pub messages: Option<u64>,
 }
 
 impl Under {
@@ -48,8 +50,8 @@ impl Under {
             endpoint,
             kind: AttemptKind::Delivery,
             batch: Some(batch),
-            number,
-            messages,
+            number: Some(number),
+            messages: Some(messages),
         }
     }
 
@@ -59,8 +61,8 @@ impl Under {
             endpoint,
             kind,
             batch: Some(batch),
-            number: 0,
-            messages: 0,
+            number: None,
+            messages: None,
         }
     }
 
@@ -70,25 +72,19 @@ impl Under {
             endpoint,
             kind,
             batch: None,
-            number: 0,
-            messages: 0,
+            number: None,
+            messages: None,
         }
-    }
-
-    fn batch_text(&self) -> String {
-        self.batch
-            .map(|batch| batch.to_string())
-            .unwrap_or_default()
     }
 
     /// What operators read of it.
     pub(super) fn row(&self, now: Timestamp, report: &Report) -> AttemptRow {
         AttemptRow {
             at: Timestamp(now.0.saturating_sub(report.took.0)),
-            batch: self.batch_text(),
+            batch: self.batch.map_or_else(String::new, |id| id.to_string()),
             kind: self.kind,
-            number: self.number,
-            messages: u32::try_from(self.messages).unwrap_or(u32::MAX),
+            number: self.number.unwrap_or_default(),
+            messages: u32::try_from(self.messages.unwrap_or_default()).unwrap_or(u32::MAX),
             class: report.class.to_string(),
             hint: report.hint.clone(),
             status: report.status,
@@ -145,34 +141,6 @@ async fn last_slot(database: &Database, record: &Endpoint) -> u64 {
     newest
         .and_then(|(key, _)| u64::from_str_radix(key.last_part(), 16).ok())
         .unwrap_or(SLOTS - 1)
-}
-
-/// One line for each attempt; `ids` are its messages.
-pub(super) fn log(record: &Endpoint, under: &Under, report: &Report, ids: &[MessageId]) {
-    let confirmed = matches!(report.class, Class::Ok | Class::OkRetry);
-    macro_rules! line {
-        ($level:ident, $text:literal) => {
-            tracing::$level!(
-                account = %record.account,
-                endpoint = %record.id,
-                batch = under.batch_text(),
-                kind = ?under.kind,
-                number = under.number,
-                messages = under.messages,
-                ids = %listed(ids),
-                class = %report.class,
-                status = report.status,
-                took_ms = report.took.0,
-                hint = if confirmed { "" } else { report.hint.as_str() },
-                $text
-            )
-        };
-    }
-    if confirmed {
-        line!(info, "attempt");
-    } else {
-        line!(warn, "attempt");
-    }
 }
 
 /// What a task beside the loop owes the loop. If it ends without its result (a panic in it must
@@ -243,6 +211,7 @@ pub(super) fn deliver(shell: &Shell, attempt: AttemptId, delivery: Delivery) {
             duty.done(vec![Event::Attempted(attempt, report, ids)]);
         } else {
             tracing::error!(
+                account = %destination.record().account,
                 endpoint = %destination.record().id,
                 %batch,
                 wanted,
@@ -322,11 +291,8 @@ async fn prove(
         report: outbound::no_login(),
     });
     let result = proof.result;
-    let accounts = &[account];
-    until_stored("authentication", || {
-        database.transact_essential(accounts, |tx| async move {
-            authentication::finish(&tx, account, id, generation, result).await
-        })
+    until_stored(database, (account, id), "authentication", |tx| async move {
+        authentication::finish(&tx, account, id, generation, result).await
     })
     .await;
     Some(proof)
@@ -344,11 +310,9 @@ pub(super) fn lose_verification(
     tokio::spawn(async move {
         // Whether or not it is stored, the endpoint goes on.
         let _duty = duty;
-        let accounts = &[account];
-        until_stored("lost verification", || {
-            database.transact_essential(accounts, |tx| async move {
-                authentication::lose(&tx, account, id, generation).await
-            })
+        let whose = (account, id);
+        until_stored(&database, whose, "lost verification", |tx| async move {
+            authentication::lose(&tx, account, id, generation).await
         })
         .await;
     });
@@ -371,31 +335,121 @@ pub(super) fn disable(
     tokio::spawn(async move {
         // Whether or not it is stored, the endpoint goes on.
         let _duty = duty;
-        let accounts = &[account];
-        until_stored("disabled endpoint", || {
-            database.transact_essential(accounts, |tx| async move {
-                endpoint::disable(&tx, account, id, reason, held)
-                    .await
-                    .map(drop)
-            })
+        let whose = (account, id);
+        until_stored(&database, whose, "disabled endpoint", |tx| async move {
+            let disabled = endpoint::disable(&tx, account, id, reason, held).await;
+            disabled.map(drop)
         })
         .await;
     });
 }
 
-/// Stores a fact, however long the store refuses; an endpoint that is gone needs none.
-async fn until_stored<U: Future<Output = Result<()>>>(what: &str, store: impl Fn() -> U) {
+/// Stores a fact about an endpoint, however long the store refuses; one that is gone needs none.
+async fn until_stored<F, U>(
+    database: &Database,
+    (account, endpoint): (AccountId, EndpointId),
+    what: &'static str,
+    change: F,
+) where
+    F: Fn(Tx) -> U + Send + Sync,
+    U: Future<Output = Result<()>> + Send,
+{
+    let (change, accounts) = (&change, [account]);
     loop {
-        match store().await {
-            Ok(()) => return,
+        let watch = Stopwatch::start();
+        let stored = database.transact_essential(&accounts, |tx| async move {
+            change(tx.clone()).await?;
+            Ok(tx.appended())
+        });
+        match stored.await {
+            Ok(appended) => {
+                lines::committed(account, endpoint, what, &appended, watch);
+                return;
+            }
             Err(error) if error.kind == Kind::Unavailable => {
-                tracing::warn!(what, %error, "a fact is not stored yet; it will be");
+                tracing::warn!(%account, %endpoint, what, %error, "a fact is not stored yet; it will be");
                 tokio::time::sleep(STORE_RETRY.into()).await;
             }
             Err(error) => {
-                tracing::warn!(what, %error, "a fact was not stored");
+                tracing::warn!(%account, %endpoint, what, %error, "a fact was not stored");
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn not_sent(number: u64) -> Vec<Event> {
+        let attempt = AttemptId(number);
+        vec![Event::Input(Input::NotSent { attempt })]
+    }
+
+    /// What the loop was told, as text.
+    fn told(inbox: &mut mpsc::UnboundedReceiver<Event>) -> Vec<String> {
+        let events = std::iter::from_fn(|| inbox.try_recv().ok());
+        events.map(|event| format!("{event:?}")).collect()
+    }
+
+    #[test]
+    fn a_duty_that_is_done_tells_its_result_and_nothing_else() {
+        let (events, mut inbox) = mpsc::unbounded_channel();
+        let duty = Duty::new(&events, not_sent(1));
+        assert!(
+            told(&mut inbox).is_empty(),
+            "nothing is told before the end"
+        );
+        let mut result = not_sent(2);
+        result.push(Event::Drain);
+        duty.done(result);
+        let told = told(&mut inbox);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(told[0], format!("{:?}", not_sent(2)[0]));
+        assert_eq!(told[1], "Drain");
+    }
+
+    #[test]
+    fn a_duty_that_is_dropped_tells_what_it_owes_in_order() {
+        let (events, mut inbox) = mpsc::unbounded_channel();
+        let mut owed = not_sent(1);
+        owed.push(Event::Drain);
+        drop(Duty::new(&events, owed));
+        let told = told(&mut inbox);
+        assert_eq!(told, [format!("{:?}", not_sent(1)[0]), "Drain".to_owned()]);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_or_is_ended_tells_what_it_owes() {
+        let (events, mut inbox) = mpsc::unbounded_channel();
+        let duty = Duty::new(&events, not_sent(1));
+        let panicked = tokio::spawn(async move {
+            let _duty = duty;
+            panic!("as a fault in a task would");
+        });
+        assert!(panicked.await.unwrap_err().is_panic());
+        assert_eq!(told(&mut inbox).len(), 1);
+
+        let duty = Duty::new(&events, not_sent(2));
+        let ended = tokio::spawn(async move {
+            let _duty = duty;
+            std::future::pending::<()>().await;
+        });
+        ended.abort();
+        assert!(ended.await.unwrap_err().is_cancelled());
+        assert_eq!(told(&mut inbox).len(), 1);
+    }
+
+    #[test]
+    fn a_duty_outlives_the_loop_without_harm() {
+        let (events, inbox) = mpsc::unbounded_channel();
+        let (one, other) = (
+            Duty::new(&events, not_sent(1)),
+            Duty::new(&events, not_sent(2)),
+        );
+        drop(inbox);
+        drop(one);
+        other.done(not_sent(3));
     }
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::engine::Input;
 use super::shell::{READ_RETRY, Shell, TAIL_BYTES, TAIL_MESSAGES};
-use super::{facts, records, recover};
+use super::{facts, lines, records, recover};
 use crate::clock::Stopwatch;
-use crate::domain::endpoint::{self, Endpoint};
+use crate::domain::endpoint;
 use crate::domain::job::Job;
 use crate::error::{Kind, Result};
 use crate::id::{AccountId, EndpointId, Seq};
@@ -32,7 +32,7 @@ impl Shell {
                 self.destinations.remove(&id);
                 let spec = facts::spec(&record, &self.settings.retry);
                 let audience = self.audiences.entry(account).or_default();
-                log_facts(audience.record(id), &record);
+                lines::state(audience.record(id).map(AsRef::as_ref), &record);
                 audience.put(Arc::new(record), Seq(0));
                 self.owners.insert(id, account);
                 self.give(Input::Endpoint(Box::new(spec)));
@@ -178,21 +178,5 @@ impl Shell {
             through,
             arrivals,
         });
-    }
-}
-
-/// One line for each endpoint whose state changed.
-fn log_facts(before: Option<&Arc<Endpoint>>, after: &Endpoint) {
-    let changed = before.is_none_or(|before| {
-        before.order != after.order || before.authentication.state != after.authentication.state
-    });
-    if changed {
-        tracing::info!(
-            account = %after.account,
-            endpoint = %after.id,
-            order = ?after.order,
-            authentication = ?after.authentication.state,
-            "endpoint state"
-        );
     }
 }

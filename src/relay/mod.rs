@@ -8,6 +8,7 @@
 //! | `outcomes.rs` | what came back |
 //! | `follow.rs` | changed facts, new messages, orders |
 //! | `attempts.rs` | what runs beside the loop: requests and changes of facts |
+//! | `lines.rs` | what the log says of all this |
 //! | `outbound.rs` | one request and its answer |
 //! | `handle.rs` | the relay as others see it |
 //! | `housekeeping.rs` | what is no longer needed goes |
@@ -25,6 +26,7 @@ pub mod facts;
 mod follow;
 pub mod handle;
 pub mod housekeeping;
+mod lines;
 pub mod outbound;
 mod outcomes;
 pub mod persist;

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::engine::{Change, DeadState, Token};
-use super::records;
-use crate::clock::Millis;
+use super::{lines, records};
+use crate::clock::{Millis, Stopwatch};
 use crate::domain::endpoint::{self, Endpoint};
 use crate::domain::event::{self, MessageDead};
 use crate::error::Result;
@@ -85,7 +85,8 @@ impl Persist {
         notices: &[MessageDead],
     ) -> Result<()> {
         let writes = &self.writes(dead_retention)?;
-        database
+        let watch = Stopwatch::start();
+        let appended = database
             .transact_essential_once(&[self.account], |tx| async move {
                 // What belongs to an endpoint must not outlive it.
                 endpoint::load(&tx, self.account, self.endpoint).await?;
@@ -98,9 +99,17 @@ impl Persist {
                 for notice in notices {
                     event::message_dead(&tx, about, notice).await?;
                 }
-                Ok(())
+                Ok(tx.appended())
             })
-            .await
+            .await?;
+        lines::committed(
+            self.account,
+            self.endpoint,
+            "dead messages",
+            &appended,
+            watch,
+        );
+        Ok(())
     }
 }
 
@@ -226,5 +235,76 @@ impl Lanes {
     /// Nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn persist(endpoint: u64, token: u64) -> Persist {
+        Persist {
+            account: AccountId::from_number(1),
+            endpoint: EndpointId::from_number(endpoint),
+            token: Token(token),
+            durable: true,
+            changes: Vec::new(),
+            extra: Vec::new(),
+        }
+    }
+
+    fn next(lanes: &mut Lanes, endpoint: u64) -> Option<u64> {
+        let next = lanes.next(EndpointId::from_number(endpoint));
+        next.map(|persist| persist.token.0)
+    }
+
+    #[test]
+    fn a_free_lane_keeps_nothing() {
+        let mut lanes = Lanes::default();
+        assert_eq!(lanes.enter(persist(1, 1)), Some(persist(1, 1)));
+        assert_eq!(lanes.enter(persist(1, 2)), Some(persist(1, 2)));
+        assert_eq!(next(&mut lanes, 1), None);
+        assert!(lanes.is_empty());
+    }
+
+    #[test]
+    fn what_comes_behind_a_blocked_persist_waits_in_its_order() {
+        let mut lanes = Lanes::default();
+        lanes.block(EndpointId::from_number(1));
+        assert!(!lanes.is_empty(), "a drain waits for the one under way");
+        assert_eq!(lanes.enter(persist(1, 2)), None);
+        assert_eq!(lanes.enter(persist(1, 3)), None);
+        assert_eq!(next(&mut lanes, 1), Some(2));
+        // While those before it are handed out, a new one still waits behind them.
+        assert_eq!(lanes.enter(persist(1, 4)), None);
+        assert_eq!(next(&mut lanes, 1), Some(3));
+        assert_eq!(next(&mut lanes, 1), Some(4));
+        assert_eq!(lanes.enter(persist(1, 5)), None, "the last may still wait");
+        assert_eq!(next(&mut lanes, 1), Some(5));
+        assert_eq!(next(&mut lanes, 1), None);
+        assert!(lanes.is_empty());
+        assert_eq!(lanes.enter(persist(1, 6)), Some(persist(1, 6)));
+    }
+
+    #[test]
+    fn blocking_again_keeps_what_waits() {
+        let mut lanes = Lanes::default();
+        lanes.block(EndpointId::from_number(1));
+        assert_eq!(lanes.enter(persist(1, 2)), None);
+        assert_eq!(lanes.enter(persist(1, 3)), None);
+        // The first of them has to wait itself.
+        assert_eq!(next(&mut lanes, 1), Some(2));
+        lanes.block(EndpointId::from_number(1));
+        assert_eq!(next(&mut lanes, 1), Some(3));
+        assert_eq!(next(&mut lanes, 1), None);
+    }
+
+    #[test]
+    fn one_endpoint_does_not_hold_up_another() {
+        let mut lanes = Lanes::default();
+        lanes.block(EndpointId::from_number(1));
+        assert_eq!(lanes.enter(persist(2, 7)), Some(persist(2, 7)));
+        assert_eq!(next(&mut lanes, 2), None);
+        assert!(!lanes.is_empty());
     }
 }

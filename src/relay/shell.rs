@@ -72,6 +72,9 @@ pub enum Event {
     Drain,
 }
 
+/// A persist on its way to the disk: whose, which, and its answer.
+type Submitted = ((AccountId, EndpointId), Token, Receipt);
+
 /// The loop's state.
 pub(super) struct Shell {
     pub(super) database: Database,
@@ -102,7 +105,7 @@ pub(super) struct Shell {
     pub(super) unreadable: HashMap<AccountId, Stopwatch>,
     /// Endpoints with acknowledgements that were not taken in yet.
     pub(super) orders: BTreeSet<(AccountId, EndpointId)>,
-    pub(super) receipts: mpsc::UnboundedSender<(EndpointId, Token, Receipt)>,
+    pub(super) receipts: mpsc::UnboundedSender<Submitted>,
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) draining: bool,
     /// The wall clock and a stopwatch, as of the last look for clock steps.
@@ -152,14 +155,14 @@ pub async fn start(
 
 /// Tells the loop what became of its commits, in their order.
 async fn answer_receipts(
-    mut submitted: mpsc::UnboundedReceiver<(EndpointId, Token, Receipt)>,
+    mut submitted: mpsc::UnboundedReceiver<Submitted>,
     events: mpsc::UnboundedSender<Event>,
 ) {
-    while let Some((endpoint, token, receipt)) = submitted.recv().await {
+    while let Some(((account, endpoint), token, receipt)) = submitted.recv().await {
         let input = match receipt.wait().await {
             Ok(_) => Input::Stored(endpoint, token),
             Err(error) => {
-                tracing::warn!(%endpoint, %error, "an outcome is not stored yet; it will be");
+                tracing::warn!(%account, %endpoint, %error, "an outcome is not stored yet; it will be");
                 Input::NotStored(endpoint, token)
             }
         };

@@ -186,51 +186,198 @@ fn every_line_of_a_messages_life_says_whose_and_which() {
     world.until(&account, &dead[0], &endpoint, "dead");
     world.stop();
     let lines = world.lines();
-    let told = |message: &str, wanted: &dyn Fn(&Value) -> bool| {
-        let found = lines
-            .iter()
-            .find(|line| line["message"] == message && wanted(line));
-        found
-            .unwrap_or_else(|| panic!("no such line {message}"))
-            .clone()
-    };
+    let told = |message: &str, wanted: &dyn Fn(&Value) -> bool| only(&lines, message, wanted);
+    let mine = json!({"account": account.id, "endpoint": endpoint});
     let accepted = told("committed", &|line| line["ids"] == sent[0].as_str());
-    assert_eq!(
-        (&accepted["account"], &accepted["messages"]),
-        (&json!(account.id), &json!(1))
+    shows(&accepted, &json!({"account": account.id, "messages": 1}));
+    shows(
+        &accepted,
+        &json!({"surface": "manage", "path": "/relay/v1/messages"}),
     );
-    assert!(accepted["request"].as_str().unwrap().starts_with("req_"));
-    let request = told("request", &|line| line["request"] == accepted["request"]);
-    assert_eq!(request["status"], 202);
+    assert!(accepted["took_us"].is_u64(), "{accepted}");
+    let request = &accepted["span"]["request"];
+    assert!(request.as_str().unwrap().starts_with("req_"));
+    let request = told("request", &|line| line["span"]["request"] == *request);
+    shows(
+        &request,
+        &json!({"status": 202, "account": account.id, "method": "POST"}),
+    );
     assert!(request["took_us"].is_u64());
 
+    let about = |id: &str, number: u32| {
+        told("attempt", &|line| {
+            line["ids"] == id && line["number"] == number
+        })
+    };
+    let fine = about(&sent[0], 1);
+    shows(&fine, &mine);
     let batch = &stub.deliveries()[0].json["batch_id"];
-    for (id, class) in [(&sent[0], "ok"), (&dead[0], "2xx-status-not-ok")] {
-        let line = told("attempt", &|line| line["ids"] == id.as_str());
-        assert_eq!(
-            (&line["account"], &line["endpoint"]),
-            (&json!(account.id), &json!(endpoint))
-        );
-        assert_eq!(line["class"], class);
-        assert!(line["took_ms"].is_u64());
-        assert_eq!(line["batch"] == *batch, id == &sent[0]);
-    }
-    for state in ["Verifying", "Verified"] {
-        let line = told("endpoint state", &|line| {
-            line["authentication"]
-                .as_str()
-                .is_some_and(|told| told.contains(state))
-        });
-        assert_eq!(
-            (&line["account"], &line["endpoint"]),
-            (&json!(account.id), &json!(endpoint))
-        );
-    }
-    let line = told("messages are dead", &|_| true);
-    assert_eq!(
-        (&line["endpoint"], &line["count"]),
-        (&json!(endpoint), &json!(1))
+    shows(
+        &fine,
+        &json!({"kind": "delivery", "batch": batch, "messages": 1, "class": "ok", "status": 200}),
     );
+    assert!(
+        fine["took_ms"].is_u64() && lacks(&fine, &["due", "hint"]),
+        "{fine}"
+    );
+    let first = about(&dead[0], 1);
+    shows(&first, &mine);
+    shows(
+        &first,
+        &json!({"class": "2xx-status-not-ok", "status": 200, "level": "WARN"}),
+    );
+    assert!(
+        is_time(&first["due"]) && first["hint"].is_string(),
+        "{first}"
+    );
+    let last = about(&dead[0], 2);
+    assert_eq!(last["batch"], first["batch"]);
+    assert!(lacks(&last, &["due"]), "nothing is due any more: {last}");
+    let proof = told("attempt", &|line| line["kind"] == "authenticate");
+    shows(&proof, &mine);
+    shows(&proof, &json!({"class": "ok", "status": 200}));
+    assert!(
+        lacks(&proof, &["batch", "number", "messages", "ids", "due"]),
+        "{proof}"
+    );
+
+    for state in ["verifying", "verified"] {
+        let line = told("endpoint state", &|line| line["authentication"] == state);
+        shows(&line, &mine);
+        shows(&line, &json!({"order": "enabled"}));
+        assert_eq!(is_time(&line["until"]), state == "verified", "{line}");
+    }
+    let died = told("messages are dead", &|_| true);
+    shows(&died, &mine);
+    shows(
+        &died,
+        &json!({"count": 1, "reason": "exhausted", "attempts": 2, "class": "2xx-status-not-ok"}),
+    );
+}
+
+/// The line with this text that is wanted.
+fn only(lines: &[Value], message: &str, wanted: &dyn Fn(&Value) -> bool) -> Value {
+    let mut found = lines
+        .iter()
+        .filter(|line| line["message"] == message && wanted(line));
+    let line = found
+        .next()
+        .unwrap_or_else(|| panic!("no such line {message}"));
+    assert!(
+        found.next().is_none(),
+        "two lines where one says it: {line}"
+    );
+    line.clone()
+}
+
+/// The line has these members, with these values.
+fn shows(line: &Value, members: &Value) {
+    for (name, value) in members.as_object().unwrap() {
+        assert_eq!(line[name], *value, "{name} of {line}");
+    }
+}
+
+/// The line does not have these members at all.
+fn lacks(line: &Value, members: &[&str]) -> bool {
+    members.iter().all(|name| line.get(name).is_none())
+}
+
+/// A time as everywhere on the wire.
+fn is_time(value: &Value) -> bool {
+    value
+        .as_str()
+        .is_some_and(|text| text.len() == 20 && text.ends_with('Z'))
+}
+
+#[test]
+fn every_commit_with_messages_has_its_line_wherever_it_comes_from() {
+    let mut world = World::started();
+    let account = world.account("shop");
+    let passive = Stub::raw(|_| Act::ok());
+    let liar = Stub::raw(|_| {
+        Act::json(
+            200,
+            &json!({"ai_login_id": "no", "ai_login_password": "no"}),
+        )
+    });
+    let endpoint = world.endpoint(&account, &passive.url(), &json!({}));
+    let wrong = world.endpoint(&account, &liar.url(), &json!({}));
+    let five = vec![json!({"type": "generic", "data": "x"}); 5];
+    let sent = world.send(&account, &json!(five));
+    eventually("the passive answer is taken", || {
+        let shown = world.get(&account, &format!("endpoints/{endpoint}"));
+        (shown["authentication"]["state"] == "awaiting_confirmation").then_some(())
+    });
+    let confirmed = world.service(&[
+        ("ai_command", "authenticate_notifications"),
+        ("ai_login_id", &account.login),
+        ("ai_login_password", &account.password),
+    ]);
+    assert!(confirmed.text.contains("status=0"), "{}", confirmed.text);
+    let test = world.order(&account, &endpoint, "test")["ids"][0].clone();
+    world.until(&account, test.as_str().unwrap(), &endpoint, "delivered");
+    world.attempt(&account, &wrong, "credentials");
+    let by_relay = eventually("the failed authentication is told", || {
+        world
+            .lines()
+            .into_iter()
+            .find(|line| line["message"] == "committed" && line["by"] == "relay")
+    });
+    world.stop();
+    let lines = world.lines();
+    let told = |wanted: &dyn Fn(&Value) -> bool| {
+        let line = only(&lines, "committed", wanted);
+        assert!(line["took_us"].is_u64(), "{line}");
+        shows(&line, &json!({"account": account.id}));
+        line
+    };
+    let many = format!("{}..{}", sent[0], sent[4]);
+    shows(
+        &told(&|line| line["ids"] == many.as_str()),
+        &json!({"messages": 5}),
+    );
+    let confirmed = told(&|line| line["surface"] == "command");
+    assert_eq!(
+        confirmed["messages"].as_u64() > Some(0),
+        confirmed["ids"].is_string()
+    );
+    shows(
+        &told(&|line| line["ids"] == test),
+        &json!({"messages": 1, "surface": "manage"}),
+    );
+    shows(
+        &by_relay,
+        &json!({"account": account.id, "endpoint": wrong, "messages": 1, "what": "authentication"}),
+    );
+    assert!(by_relay["ids"].is_string() && by_relay["took_us"].is_u64());
+    // Of a request that changed nothing nothing is told.
+    let empty = lines.iter().filter(|line| line["ids"] == "");
+    assert_eq!(empty.count(), 0);
+}
+
+#[test]
+fn no_line_shows_how_the_program_sees_a_value() {
+    let (mut world, _) = eventful();
+    world.stop();
+    for line in world.lines() {
+        // Libraries at the finest level may.
+        let ours = line["target"].as_str().unwrap().starts_with("hookrelay");
+        for (name, value) in line.as_object().unwrap().iter().filter(|_| ours) {
+            let text = value.as_str().unwrap_or_default();
+            let shown = ["Timestamp(", " { ", "Some(", "::"];
+            assert!(
+                name == "target" || shown.iter().all(|form| !text.contains(form)),
+                "{name} of {line}"
+            );
+            assert!(
+                !text.is_empty()
+                    || value.is_object()
+                    || !value.is_string()
+                    || name.ends_with("listen"),
+                "{name} of {line}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -251,13 +398,10 @@ fn suspension_and_recovery_are_told_once_each() {
     let id = world
         .send(&account, &json!({"type": "generic", "data": "x"}))
         .remove(0);
-    let told = || -> Vec<String> {
-        let lines = world
-            .lines()
-            .into_iter()
-            .filter(|line| line["message"] == "endpoint health");
+    let told = || -> Vec<Value> {
+        let lines = world.lines().into_iter();
         lines
-            .map(|line| line["health"].as_str().unwrap().to_owned())
+            .filter(|line| line["message"] == "endpoint health")
             .collect()
     };
     eventually("the suspension is told", || {
@@ -269,8 +413,11 @@ fn suspension_and_recovery_are_told_once_each() {
         Some(told()).filter(|told| told.len() > 1)
     });
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(
-        told[0].starts_with("Suspended") && told[1].starts_with("Open"),
-        "{told:?}"
-    );
+    let mine = json!({"account": account.id, "endpoint": endpoint});
+    for (line, health) in told.iter().zip(["suspended", "open"]) {
+        shows(line, &mine);
+        shows(line, &json!({"health": health}));
+        assert_eq!(is_time(&line["until"]), health == "suspended", "{line}");
+    }
+    shows(&told[0], &json!({"class": "reset", "pending": 1}));
 }

@@ -6,8 +6,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod answers;
+mod classes;
 mod crash;
+mod disk;
 mod handshake;
+mod http2;
 mod logs;
 mod orders;
 mod queue;

@@ -83,7 +83,10 @@ async fn requests_and_commits_are_logged_without_payloads_and_secrets() {
     );
     for (line, word) in about.iter().zip(["committed", "request"]) {
         assert!(line.contains(word) && line.contains(&account), "{line}");
-        assert!(line.contains("surface=\"manage\""), "{line}");
+        assert!(
+            line.contains("surface=\"manage\"") && line.contains("took_us="),
+            "{line}"
+        );
     }
     assert!(
         about[1].contains("status=202") && about[1].contains("took_us="),

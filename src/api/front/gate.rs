@@ -22,12 +22,17 @@ use super::body::{BodyFault, read_body};
 use super::site::Note;
 use super::{Answer, Core, Head, Refusal, Surface};
 use crate::auth::caller::Caller;
+use crate::clock::Stopwatch;
 use crate::domain::idempotency::{self, Answered, Claim};
 use crate::domain::secret::Context;
 use crate::error::{Error, Kind, Result};
 use crate::id::{MessageId, listed};
 use crate::limit::{Decision, Figures};
 use crate::store::Tx;
+
+/// What a transaction came to: its answer, and the messages that it appended unless it changed
+/// nothing at all.
+type Ran = (Answer, Option<Vec<MessageId>>);
 
 /// The request header of section 9.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -279,8 +284,17 @@ fn show_figures(headers: &mut HeaderMap, figures: Figures) {
     }
 }
 
+/// Tells why a caller is sent away with a 503. What is behind a 500 was logged where it happened.
+/// Both lines lie within the request's span, so that its id joins them with the answer.
+pub fn log_fault(error: &Error) {
+    if error.kind == Kind::Unavailable {
+        tracing::warn!(%error, "refused for now");
+    }
+}
+
 /// A surface's wire form of an error, with what every surface says alike in the headers.
 pub fn refused<S: Surface>(surface: &S, head: &Head, error: &Error) -> Response {
+    log_fault(error);
     let mut response = surface
         .refuse(head, &Refusal::Failed(error))
         .into_response();
@@ -307,10 +321,9 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
         U: Future<Output = Result<Answer>> + Send,
     {
         let (body, account) = (&body, [self.caller.account]);
-        let commit = self.core.db.transact(&account, |tx| self.once(tx, body));
-        let (answer, appended) = self.in_time(commit).await?;
-        self.log_commit(&appended);
-        Ok(answer)
+        let db = &self.core.db;
+        self.stored(db.transact(&account, |tx| self.once(tx, body)))
+            .await
     }
 
     /// As [`Call::commit`], for orders of the operator, which are stored even at a disk limit.
@@ -321,14 +334,22 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
     {
         let (body, account) = (&body, [self.caller.account]);
         let db = &self.core.db;
-        let commit = db.transact_essential(&account, |tx| self.once(tx, body));
+        self.stored(db.transact_essential(&account, |tx| self.once(tx, body)))
+            .await
+    }
+
+    /// Waits for a commit and tells the log of it.
+    async fn stored(&self, commit: impl Future<Output = Result<Ran>>) -> Result<Answer> {
+        let watch = Stopwatch::start();
         let (answer, appended) = self.in_time(commit).await?;
-        self.log_commit(&appended);
+        if let Some(appended) = appended {
+            self.log_commit(&appended, watch);
+        }
         Ok(answer)
     }
 
-    /// One run of a transaction: its answer and the messages that it appended.
-    async fn once<F, U>(&self, tx: Tx, body: &F) -> Result<(Answer, Vec<MessageId>)>
+    /// One run of a transaction.
+    async fn once<F, U>(&self, tx: Tx, body: &F) -> Result<Ran>
     where
         F: Fn(Tx) -> U + Send + Sync,
         U: Future<Output = Result<Answer>> + Send,
@@ -336,7 +357,7 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
         if let Some(claim) = &self.claim
             && let Some(found) = idempotency::recall(&tx, claim).await?
         {
-            return Ok((self.replayed(claim, &found)?, Vec::new()));
+            return Ok((self.replayed(claim, &found)?, None));
         }
         let answer = body(tx.clone()).await?;
         if let Some(claim) = &self.claim
@@ -346,7 +367,8 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
             let sealed = self.core.callers.secrets().seal(context(claim), text)?;
             idempotency::remember(&tx, claim, answer.status.as_u16(), sealed).await?;
         }
-        Ok((answer, tx.appended()))
+        let appended = (!tx.is_unchanged()).then(|| tx.appended());
+        Ok((answer, appended))
     }
 
     /// The answer to an earlier request with the same `Idempotency-Key`, if there was one.
@@ -368,7 +390,7 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
     async fn in_time<T>(&self, commit: impl Future<Output = Result<T>>) -> Result<T> {
         let deadline = self.core.settings.commit_deadline.into();
         timeout(deadline, commit).await.unwrap_or_else(|_| {
-            tracing::warn!(request = %self.head.id, "a commit took longer than its deadline");
+            tracing::warn!(account = %self.caller.account, "a commit took longer than its deadline");
             Err(Error::unavailable("The store did not answer in time"))
         })
     }
@@ -382,15 +404,16 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
             .with(REPLAYED, HeaderValue::from_static("true")))
     }
 
-    fn log_commit(&self, appended: &[MessageId]) {
+    fn log_commit(&self, appended: &[MessageId], watch: Stopwatch) {
+        let some = !appended.is_empty();
         tracing::info!(
-            request = %self.head.id,
             account = %self.caller.account,
             by = %self.caller.subject,
             surface = self.surface,
             path = %super::path::spell(&self.head.segments),
             messages = appended.len(),
-            ids = %listed(appended),
+            ids = some.then(|| tracing::field::display(listed(appended))),
+            took_us = watch.micros(),
             "committed"
         );
     }

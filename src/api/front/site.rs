@@ -19,6 +19,7 @@ use hyper::header::{
 };
 use hyper::{Method, Request, StatusCode, Uri, Version};
 use tower_service::Service;
+use tracing::Instrument as _;
 
 use super::gate::Closing;
 use super::secure::{self, Security};
@@ -134,8 +135,11 @@ impl Site {
         let db = &self.core.db;
         let id = RequestId::random(db.clock().now(), db.entropy());
         let version = request.version();
-        let line = Line::of(&request);
-        let (security, surface, mut response) = self.dispatch(id, origin, request).await;
+        // At the level of errors, so that the line of a fault carries it at every log level.
+        let span = tracing::error_span!("http", request = %id);
+        let line = tracing::enabled!(tracing::Level::INFO).then(|| Line::of(&request));
+        let dispatched = self.dispatch(id, origin, request);
+        let (security, surface, mut response) = dispatched.instrument(span.clone()).await;
         let note = response.extensions_mut().remove::<Note>();
         let closing = response.extensions_mut().remove::<Closing>().is_some();
         dress(
@@ -144,7 +148,9 @@ impl Site {
             security,
             closing && version < Version::HTTP_2,
         );
-        line.log(id, surface, note, response.status(), watch);
+        if let Some(line) = line {
+            span.in_scope(|| line.log(surface, note, response.status(), watch));
+        }
         Ok(response)
     }
 
@@ -315,29 +321,17 @@ impl Line {
         }
     }
 
-    fn log(
-        self,
-        id: RequestId,
-        surface: &'static str,
-        note: Option<Note>,
-        status: StatusCode,
-        watch: Stopwatch,
-    ) {
-        let (account, by) = match note.unwrap_or_default().caller {
-            Some((account, by)) => (account.to_string(), by.to_string()),
-            None => ("-".to_owned(), "-".to_owned()),
-        };
-        let took = watch.elapsed();
+    fn log(self, surface: &'static str, note: Option<Note>, status: StatusCode, watch: Stopwatch) {
+        let (account, by) = note.unwrap_or_default().caller.unzip();
         tracing::info!(
-            request = %id,
             surface,
             method = %self.method,
             path = self.path,
-            query = self.query,
-            account,
-            by,
+            query = (!self.query.is_empty()).then_some(self.query),
+            account = account.map(tracing::field::display),
+            by = by.map(tracing::field::display),
             status = status.as_u16(),
-            took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            took_us = watch.micros(),
             "request"
         );
     }

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use crate::domain::dead_letter;
-use crate::domain::endpoint::{AuthState, DisabledReason, Endpoint, Order, Ordering, Protocol};
+use crate::domain::endpoint::{DisabledReason, Endpoint, Ordering, Protocol};
 use crate::domain::event::DeadReason;
 use crate::error::Result;
 use crate::id::{BatchId, EndpointId, Seq};
@@ -196,11 +196,7 @@ pub fn endpoint_view<'a>(
     now: Option<&EndpointNow>,
     signing_secret: Option<&'a str>,
 ) -> EndpointView<'a> {
-    let (order, reason) = match endpoint.order {
-        Order::Enabled => ("enabled", None),
-        Order::OnHold => ("on_hold", None),
-        Order::Disabled(reason) => ("disabled", Some(reason)),
-    };
+    let reason = endpoint.order.reason();
     EndpointView {
         endpoint: endpoint.id,
         url: &endpoint.url,
@@ -225,7 +221,7 @@ pub fn endpoint_view<'a>(
         created_at: endpoint.created_at.to_string(),
         start: endpoint.start,
         order: OrderView {
-            state: order,
+            state: endpoint.order.as_str(),
             reason,
             since: endpoint.order_since.to_string(),
         },
@@ -246,10 +242,7 @@ fn auth_view(endpoint: &Endpoint) -> AuthView {
     let authentication = &endpoint.authentication;
     let (state, until) = match (endpoint.protocol, authentication.state) {
         (Protocol::Standard, _) => ("not_needed", None),
-        (_, AuthState::Unverified) => ("unverified", None),
-        (_, AuthState::Verifying) => ("verifying", None),
-        (_, AuthState::AwaitingConfirmation { until }) => ("awaiting_confirmation", Some(until)),
-        (_, AuthState::Verified { until }) => ("verified", Some(until)),
+        (_, state) => (state.as_str(), state.until()),
     };
     AuthView {
         state,

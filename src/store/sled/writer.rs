@@ -56,6 +56,8 @@ impl From<sled::Error> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // sled hands errors of the system over with a text of its own making.
+            Self::Disk(error) if error.raw_os_error().is_none() => error.kind().fmt(out),
             Self::Disk(error) => error.fmt(out),
             Self::Sled(reason) => out.write_str(reason),
         }
