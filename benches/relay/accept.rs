@@ -21,8 +21,10 @@ pub async fn figure(scale: &Scale) -> Outcome<Vec<Row>> {
     for (connections, least) in [(1, None), (64, Some(0.3)), (256, Some(0.4))] {
         let load = Load::closed(Bodies::single(), connections, scale.time);
         let other = yardstick.rate(&load).await?;
+        let cpu = daemon.cpu()?;
         let mut answered = run(&target, &load).await?;
         whole(&answered)?;
+        let cpu = daemon.cpu()? - cpu;
         let name = format!("single messages, {connections} connections");
         let mut row = Row::new(name, answered.rate(), "/s").beside(other);
         if let Some(least) = least {
@@ -30,6 +32,9 @@ pub async fn figure(scale: &Scale) -> Outcome<Vec<Row>> {
         }
         rows.push(row);
         rows.extend(latencies(&mut answered, "  answered"));
+        let each = cpu * 1000.0 / f64::from(u32::try_from(answered.messages)?);
+        rows.push(Row::new("  CPU per message", each, "ms"));
+        rows.push(Row::new("  memory", daemon.memory()?, "MiB"));
     }
     for connections in [1, 64] {
         let load = Load::closed(Bodies::array(100), connections, scale.time);

@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -34,7 +33,7 @@ use crate::load::DATA;
 pub enum Manner {
     /// Proves its login and confirms every delivery.
     Confirm,
-    /// Answers 204 to everything, which confirms nothing in the relay protocol.
+    /// Proves its login and answers 204 to every delivery, which confirms nothing.
     NoContent,
     /// Takes the request and never answers.
     Hang,
@@ -47,7 +46,6 @@ pub enum Manner {
 pub struct Consumer {
     pub address: SocketAddr,
     pub notes: Arc<Notes>,
-    pub requests: Arc<AtomicU64>,
     _end: oneshot::Sender<()>,
 }
 
@@ -56,7 +54,6 @@ struct Side {
     login: String,
     password: String,
     notes: Arc<Notes>,
-    requests: Arc<AtomicU64>,
 }
 
 impl Consumer {
@@ -68,13 +65,12 @@ impl Consumer {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let (notes, requests) = (Arc::<Notes>::default(), Arc::<AtomicU64>::default());
+        let notes = Arc::<Notes>::default();
         let side = Side {
             manner,
             login: account.login.clone(),
             password: account.password.clone(),
             notes: notes.clone(),
-            requests: requests.clone(),
         };
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -95,7 +91,6 @@ impl Consumer {
         Ok(Self {
             address,
             notes,
-            requests,
             _end: end,
         })
     }
@@ -116,24 +111,21 @@ async fn accept(listener: std::net::TcpListener, side: Side) -> Outcome<()> {
         tokio::task::spawn_local(async move {
             if side.manner == Manner::Drip {
                 // It ends when the daemon gives up.
-                let _ = drip(stream, &side).await;
+                let _ = drip(stream).await;
                 return;
             }
             let service = service_fn(|request| answer(&side, request));
             let server = hyper::server::conn::http1::Builder::new();
-            let _ = server
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
-async fn drip(mut stream: TcpStream, side: &Side) -> std::io::Result<()> {
+async fn drip(mut stream: TcpStream) -> std::io::Result<()> {
     let mut bytes = [0; 4096];
     if stream.read(&mut bytes).await? == 0 {
         return Ok(());
     }
-    side.requests.fetch_add(1, Ordering::Relaxed);
     stream
         .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10000\r\n\r\n")
         .await?;
@@ -152,7 +144,9 @@ async fn answer(
         return Ok(Response::default());
     };
     let body = body.to_bytes();
-    side.requests.fetch_add(1, Ordering::Relaxed);
+    if body.starts_with(br#"{"request":"authenticate""#) {
+        return Ok(Response::new(Full::from(side.proof(&body))));
+    }
     match side.manner {
         Manner::Confirm => {}
         Manner::NoContent => {
@@ -161,9 +155,6 @@ async fn answer(
             return Ok(response);
         }
         Manner::Hang | Manner::Drip => return std::future::pending().await,
-    }
-    if body.starts_with(br#"{"request":"authenticate""#) {
-        return Ok(Response::new(Full::from(side.proof(&body))));
     }
     let endpoint = head.uri.path()[1..].parse().unwrap_or(u64::MAX);
     let single = head.headers.get("webhook-id");

@@ -84,8 +84,7 @@ impl Daemon {
     fn wait_until_it_serves(&mut self) -> Outcome<()> {
         let begin = Instant::now();
         // The admin socket opens last.
-        while std::net::TcpStream::connect(self.address).is_err()
-            || self.cli(&["status"]).is_err()
+        while std::net::TcpStream::connect(self.address).is_err() || self.cli(&["status"]).is_err()
         {
             if let Some(status) = self.child.try_wait()? {
                 return Err(format!("the daemon ended ({status}): {}", self.log()).into());
@@ -160,6 +159,13 @@ impl Daemon {
         let target = Target::new(self.address, "/relay/v1/endpoints", &account.key)?;
         load::calls(&target, &Method::POST, &bodies, 201).await?;
         Ok(())
+    }
+
+    /// An endpoint's queue figure, by the command line.
+    pub fn figure(&self, account: &Account, endpoint: &str, name: &str) -> Outcome<f64> {
+        let shown = self.cli(&["endpoint", "show", "-a", &account.name, endpoint])?;
+        let figure = shown["queue"][name].as_f64();
+        Ok(figure.ok_or_else(|| format!("no figure {name} in {shown}"))?)
     }
 
     /// Where messages are accepted.

@@ -34,7 +34,11 @@ pub struct Pair {
 
 impl Pair {
     pub async fn start(flags: &[&str]) -> Outcome<Self> {
-        let daemon = Daemon::start(&[])?;
+        Self::start_with(&[], flags).await
+    }
+
+    pub async fn start_with(settings: &[(&str, &str)], flags: &[&str]) -> Outcome<Self> {
+        let daemon = Daemon::start(settings)?;
         let account = daemon.account("bench")?;
         let consumer = Consumer::start(&account, Manner::Confirm)?;
         daemon.endpoint(&account, &consumer.url(0), flags)?;
@@ -94,10 +98,25 @@ async fn idle(scale: &Scale) -> Outcome<Vec<Row>> {
     let mut rows = Vec::from(latencies(&mut answered, "200/s: answered"));
     let list = &mut balance.from_accept;
     rows.push(Row::new("200/s: accepted → consumer, p50", quantile(list, 0.5), "ms").at_most(1.5));
-    rows.push(Row::new("200/s: accepted → consumer, p99", quantile(list, 0.99), "ms").at_most(6.0));
+    rows.push(
+        Row::new(
+            "200/s: accepted → consumer, p99",
+            quantile(list, 0.99),
+            "ms",
+        )
+        .at_most(6.0),
+    );
     let list = &mut balance.from_request;
-    rows.push(Row::new("200/s: request → consumer, p50", quantile(list, 0.5), "ms"));
-    rows.push(Row::new("200/s: request → consumer, p99", quantile(list, 0.99), "ms"));
+    rows.push(Row::new(
+        "200/s: request → consumer, p50",
+        quantile(list, 0.5),
+        "ms",
+    ));
+    rows.push(Row::new(
+        "200/s: request → consumer, p99",
+        quantile(list, 0.99),
+        "ms",
+    ));
     Ok(rows)
 }
 

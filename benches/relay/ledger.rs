@@ -66,7 +66,7 @@ const ID_MARK: &[u8] = b"\"msg_";
 const ID_LEN: usize = 30;
 
 /// Ids of messages in a text where each stands in quotes; after each, `skip` bytes are passed by,
-/// because they are known to hold none.
+/// because they are known to hold none: the data of the next message.
 pub fn ids(text: &[u8], skip: usize) -> impl Iterator<Item = u128> {
     let mut at = 0;
     std::iter::from_fn(move || {

@@ -209,17 +209,17 @@ async fn drive(
         let at = usize::try_from(number + turn)? % load.bodies.each.len();
         let body = load.bodies.each[at].clone();
         turn += 1;
-        let begun = now();
+        let sent = now();
         let text = exchange(&mut sender, &target, Method::POST, body, 202).await?;
         let ended = now();
         let mut answered = shared.answered.borrow_mut();
         answered.requests += 1;
         answered.messages += load.bodies.messages;
-        answered.latencies.push(ended - begun);
+        answered.latencies.push(ended - sent);
         answered.accepted.extend(ids(&text, 0).map(|id| Noted {
             id,
             at: ended,
-            mark: ended - begun,
+            mark: ended - sent,
         }));
     }
 }

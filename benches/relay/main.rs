@@ -6,12 +6,16 @@
 //! Nothing fails for being slow; a message that is missing fails.
 
 mod accept;
+mod backlog;
 mod consumer;
 mod daemon;
 mod deliver;
+mod fanout;
+mod isolation;
 mod ledger;
 mod load;
 mod report;
+mod steady;
 mod yardstick;
 
 use std::process::ExitCode;
@@ -29,6 +33,12 @@ struct Scale {
     time: Duration,
     /// Everything once and small.
     quick: bool,
+    /// Messages of the backlog.
+    backlog: u64,
+    /// Times it is filled and drained again.
+    cycles: u64,
+    /// Of the soak.
+    soak: Duration,
 }
 
 impl Scale {
@@ -38,21 +48,45 @@ impl Scale {
     }
 }
 
-const FIGURES: [(&str, &str); 2] = [
+const FIGURES: [(&str, &str); 8] = [
     ("accept", "durable accepts, single and in arrays"),
     ("deliver", "accepted to delivered, idle and under load"),
+    (
+        "fanout",
+        "ten endpoints, and thousands that are not concerned",
+    ),
+    (
+        "neighbours",
+        "healthy endpoints beside dead, hung and slow ones",
+    ),
+    ("backlog", "a million messages behind a dead endpoint"),
+    (
+        "bounds",
+        "a thousand hung endpoints; one that confirms nothing",
+    ),
+    ("cost", "CPU per message, memory afterwards"),
+    ("soak", "what grows at half load"),
 ];
 
 const HELP: &str = "\
 cargo bench --bench relay -- [NAME…] [options]
   --list         the figures
   --seconds N    of one measurement [5]
+  --backlog N    messages of the backlog [1000000]
+  --cycles N     times it is filled and drained again [0]
+  --minutes N    of the soak [3]
   --quick        everything once and small; fails only if something is lost";
 
 async fn measure(name: &str, scale: &Scale) -> Outcome<Vec<Row>> {
     match name {
         "accept" => accept::figure(scale).await,
         "deliver" => deliver::figure(scale).await,
+        "fanout" => fanout::figure(scale).await,
+        "neighbours" => isolation::neighbours(scale).await,
+        "backlog" => backlog::figure(scale).await,
+        "bounds" => isolation::bounds(scale).await,
+        "cost" => steady::cost(scale).await,
+        "soak" => steady::soak(scale).await,
         _ => Err(format!("{name} is no figure; --list shows them").into()),
     }
 }
@@ -62,14 +96,10 @@ struct Wanted {
     scale: Scale,
 }
 
-fn wanted(words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
+fn wanted(mut words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
     let mut names = Vec::new();
-    let mut seconds = None;
-    let mut scale = Scale {
-        time: Duration::ZERO,
-        quick: false,
-    };
-    let mut words = words;
+    let mut quick = false;
+    let (mut seconds, mut backlog, mut cycles, mut minutes) = (None, None, 0, None);
     while let Some(word) = words.next() {
         let mut value = || -> Outcome<u64> {
             let text = words.next().ok_or(format!("{word} needs a number"))?;
@@ -78,8 +108,11 @@ fn wanted(words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
         match word.as_str() {
             // What cargo itself adds.
             "--bench" => {}
-            "--quick" => scale.quick = true,
+            "--quick" => quick = true,
             "--seconds" => seconds = Some(value()?),
+            "--backlog" => backlog = Some(value()?),
+            "--cycles" => cycles = value()?,
+            "--minutes" => minutes = Some(value()?),
             "--list" | "--help" => {
                 println!("{HELP}\n");
                 for (name, about) in FIGURES {
@@ -91,10 +124,20 @@ fn wanted(words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
             _ => names.push(word),
         }
     }
-    scale.time = Duration::from_secs(seconds.unwrap_or(if scale.quick { 1 } else { 5 }));
     if names.is_empty() {
         names.extend(FIGURES.map(|(name, _)| name.to_owned()));
     }
+    let short = Duration::from_secs(5);
+    let scale = Scale {
+        time: Duration::from_secs(seconds.unwrap_or(if quick { 1 } else { 5 })),
+        quick,
+        backlog: backlog.unwrap_or(if quick { 20_000 } else { 1_000_000 }),
+        cycles,
+        soak: match minutes {
+            None if quick => short,
+            minutes => Duration::from_mins(minutes.unwrap_or(3)),
+        },
+    };
     Ok(Some(Wanted { names, scale }))
 }
 
