@@ -58,7 +58,7 @@ pub(super) async fn accept(call: Call<Bytes>) -> Reply {
     Ok(accepted)
 }
 
-fn decode(body: &Bytes) -> Result<Vec<NewMessage>> {
+fn decode(body: &[u8]) -> Result<Vec<NewMessage>> {
     let malformed = |error: &dyn std::fmt::Display| {
         Error::malformed(format!("The body cannot be taken: {error}"))
     };
@@ -88,12 +88,12 @@ fn decode(body: &Bytes) -> Result<Vec<NewMessage>> {
                 };
                 Error::invalid(field, message)
             };
-            take(body, wire, depth).map_err(|(field, message)| fault(field, message))
+            take(wire, depth).map_err(|(field, message)| fault(field, message))
         })
         .collect()
 }
 
-fn take(body: &Bytes, wire: Wire<'_>, depth: usize) -> Result<NewMessage, (&'static str, String)> {
+fn take(wire: Wire<'_>, depth: usize) -> Result<NewMessage, (&'static str, String)> {
     let raw = wire.data.get();
     let shape = json::check(raw, depth).map_err(|error| ("data", error.to_string()))?;
     if !matches!(shape, Shape::Text | Shape::Object | Shape::Array) {
@@ -107,7 +107,9 @@ fn take(body: &Bytes, wire: Wire<'_>, depth: usize) -> Result<NewMessage, (&'sta
         .collect();
     let message = NewMessage {
         event_type: wire.event_type.into_owned(),
-        data: body.slice_ref(raw.as_bytes()),
+        // A copy: a message stays in memory for long, and a part of the body would keep all of the
+        // connection's read buffer with it.
+        data: Bytes::copy_from_slice(raw.as_bytes()),
         idempotency_key: wire.idempotency_key,
         endpoints: endpoints.ok_or_else(|| ("endpoints", "must be ids of endpoints".to_owned()))?,
     };
