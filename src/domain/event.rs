@@ -63,6 +63,8 @@ pub enum DeadReason {
     Exhausted,
     /// By order.
     Cancelled,
+    /// The disk lost it.
+    Damaged,
 }
 
 impl DeadReason {
@@ -72,6 +74,7 @@ impl DeadReason {
             Self::Expired => "expired",
             Self::Exhausted => "exhausted",
             Self::Cancelled => "cancelled",
+            Self::Damaged => "damaged",
         }
     }
 }

@@ -250,6 +250,7 @@ impl Shell {
                 attempt,
                 entries: found.entries(),
                 through,
+                damaged: found.damaged,
             },
             Purpose::Batch { .. } => {
                 let entries = found.entries();
@@ -258,6 +259,7 @@ impl Shell {
                     attempt,
                     entries,
                     through,
+                    damaged: found.damaged,
                 }
             }
         }

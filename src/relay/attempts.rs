@@ -195,7 +195,6 @@ pub(super) fn deliver(shell: &Shell, attempt: AttemptId, delivery: Delivery) {
             ranges,
             loaded,
         } = delivery;
-        let wanted = ranges.count();
         let messages = match loaded {
             Some(messages) => {
                 // What was acknowledged between reading and sending is not sent.
@@ -204,20 +203,29 @@ pub(super) fn deliver(shell: &Shell, attempt: AttemptId, delivery: Delivery) {
             }
             None => reader::load(&**database.store(), destination.record(), &ranges).await,
         };
-        let messages: Vec<Arc<Message>> = messages.unwrap_or_default();
-        if messages.len() as u64 == wanted {
+        let messages: Vec<Arc<Message>> = match messages {
+            Ok(messages) => messages,
+            Err(error) => {
+                tracing::warn!(
+                    account = %destination.record().account,
+                    endpoint = %destination.record().id,
+                    %batch,
+                    %error,
+                    "a batch cannot be read now and waits"
+                );
+                return;
+            }
+        };
+        if messages.len() as u64 == ranges.count() {
             let report = outbound.deliver(&destination, batch, &messages).await;
             let ids = messages.iter().map(|message| message.id).collect();
             duty.done(vec![Event::Attempted(attempt, report, ids)]);
         } else {
-            tracing::error!(
-                account = %destination.record().account,
-                endpoint = %destination.record().id,
-                %batch,
-                wanted,
-                found = messages.len(),
-                "a batch cannot be read whole from the log and waits"
-            );
+            let mut seqs = ranges;
+            for message in &messages {
+                seqs.remove(message.seq());
+            }
+            duty.done(vec![Event::Input(Input::Unreadable { attempt, seqs })]);
         }
     });
 }

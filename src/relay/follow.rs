@@ -33,6 +33,9 @@ impl Shell {
                 let spec = facts::spec(&record, &self.settings.retry);
                 let audience = self.audiences.entry(account).or_default();
                 lines::state(audience.record(id).map(AsRef::as_ref), &record);
+                // Where nobody listened, nothing before the first listener is to be read.
+                let before = record.start.previous();
+                self.tails.entry(account).or_insert(before);
                 audience.put(Arc::new(record), Seq(0));
                 self.owners.insert(id, account);
                 self.give(Input::Endpoint(Box::new(spec)));
@@ -163,7 +166,7 @@ impl Shell {
     }
 
     pub(super) fn arrived(&mut self, account: AccountId, through: Seq, messages: &[Arc<Message>]) {
-        self.tails.insert(account, through);
+        let before = self.tails.insert(account, through).unwrap_or_default();
         self.starting.read(account, through);
         if self.unread.get(&account).is_some_and(|end| *end <= through) {
             self.unread.remove(&account);
@@ -171,7 +174,7 @@ impl Shell {
         let arrivals = self
             .audiences
             .get(&account)
-            .map(|audience| audience.arrivals(messages));
+            .map(|audience| audience.arrivals(before.next(), through, messages));
         let arrivals = arrivals.unwrap_or_default();
         self.give(Input::Arrived {
             account,

@@ -27,6 +27,9 @@ pub struct Found {
     pub count: u64,
     /// Everything up to here was looked at.
     pub through: Seq,
+    /// Instead of messages: sequences that the log has no longer, although the endpoint needs them.
+    /// They come next, up to `through`.
+    pub damaged: Option<(Seq, Seq)>,
     /// For [`Purpose::Expire`]: the commit time of the message that was young enough to stop at.
     pub stopped_at: Option<Timestamp>,
 }
@@ -152,15 +155,26 @@ impl Scan<'_> {
                 .store
                 .read_log(self.endpoint.account, next, page_messages, PAGE_BYTES)
                 .await?;
-            if page.messages.is_empty() {
-                // Trimmed, or an account whose log ends here: nothing more can come up to `to`.
-                break;
-            }
-            for message in page.messages {
-                if message.seq() > to {
-                    self.found.through = to;
-                    return Ok(true);
+            let messages = page.messages.into_iter();
+            let (mut messages, mut found_any) = (messages.peekable(), false);
+            loop {
+                // A log has no gaps, and is not trimmed where somebody still needs it.
+                let seq = messages.peek().map(|message| message.seq());
+                let gap_ends = match seq {
+                    Some(seq) => seq.previous().min(to),
+                    None if found_any => break,
+                    None => to,
+                };
+                found_any = true;
+                if next <= gap_ends {
+                    if !self.lose(next, gap_ends) {
+                        return Ok(false);
+                    }
+                    next = gap_ends.next();
                 }
+                let Some(message) = messages.next_if(|message| message.seq() <= to) else {
+                    break;
+                };
                 let seq = message.seq();
                 if !self.take(message) {
                     return Ok(false);
@@ -172,6 +186,20 @@ impl Scan<'_> {
         }
         self.found.through = to;
         Ok(true)
+    }
+
+    /// Meets sequences that the log has no longer. False when the result ends with or before them.
+    fn lose(&mut self, first: Seq, last: Seq) -> bool {
+        if matches!(self.gate.purpose, Purpose::Expire { .. }) {
+            self.found.count += last.0 - first.0 + 1;
+            self.found.through = last;
+            return true;
+        }
+        if self.found.messages.is_empty() {
+            self.found.damaged = Some((first, last));
+            self.found.through = last;
+        }
+        false
     }
 
     /// Takes the next message in, if the endpoint admits it. False when the result ends before it.

@@ -139,6 +139,7 @@ pub fn dead_reason(reason: DeadReason) -> event::DeadReason {
     match reason {
         DeadReason::Expired => event::DeadReason::Expired,
         DeadReason::Exhausted => event::DeadReason::Exhausted,
+        DeadReason::Damaged => event::DeadReason::Damaged,
     }
 }
 

@@ -11,8 +11,9 @@ use super::tail::Audience;
 use super::{facts, reader, records};
 use crate::domain::acknowledgement::Acknowledge;
 use crate::domain::endpoint::Endpoint;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::{AccountId, JobId, Seq};
+use crate::store::tx::decode;
 use crate::store::{Database, Key, KeyRange, Tx, keys};
 
 /// Endpoints read in one scan.
@@ -39,13 +40,27 @@ pub async fn recover(database: &Database, defaults: &schedule::Settings) -> Resu
     let mut range: KeyRange = keys::all_endpoints();
     loop {
         let tx = database.view();
-        let page: Vec<(Key, Endpoint)> = tx.read_range(&range, PAGE).await?;
+        let page = tx.scan(&range, PAGE).await?;
         let Some((last, _)) = page.last() else {
             return Ok(recovered);
         };
         range = range.following(last);
-        for (_, record) in page {
-            enter(&tx, &mut recovered, record, defaults).await?;
+        for (key, bytes) in page {
+            let entered = match decode::<Endpoint>(&key, &bytes) {
+                Ok(record) => enter(&tx, &mut recovered, record, defaults).await,
+                Err(error) => Err(error),
+            };
+            match entered {
+                Err(error) if error.kind == Kind::Internal => {
+                    // Which record it is was logged where it was met. Its messages stay in the
+                    // log, because nothing tells how far it had come.
+                    tracing::error!(
+                        record = %key,
+                        "a damaged record: this endpoint is set aside until it is removed"
+                    );
+                }
+                entered => entered?,
+            }
         }
     }
 }

@@ -286,7 +286,7 @@ impl Shell {
     async fn happen(&mut self, event: Event) {
         match event {
             Event::Input(input) => {
-                if let Input::NotSent { attempt } = &input {
+                if let Input::NotSent { attempt } | Input::Unreadable { attempt, .. } = &input {
                     self.attempts.forget(*attempt);
                 }
                 self.give(input);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::engine::Arrival;
+use crate::clock::Timestamp;
 use crate::domain::endpoint::Endpoint;
 use crate::id::{EndpointId, Seq};
 use crate::store::{Message, Targets};
@@ -79,10 +80,18 @@ impl Audience {
         self.endpoints.is_empty()
     }
 
-    /// Counts a stretch of the log for every endpoint that admits something of it.
-    pub fn arrivals(&self, messages: &[Arc<Message>]) -> Vec<Arrival> {
+    /// Counts a stretch of the log, from `next` up to `through`, for every endpoint that admits
+    /// something of it. What is missing counts for everybody, because nobody can say who would
+    /// have admitted it: each endpoint's reader finds that it is lost and says so.
+    pub fn arrivals(&self, next: Seq, through: Seq, messages: &[Arc<Message>]) -> Vec<Arrival> {
         let mut arrivals: BTreeMap<EndpointId, Arrival> = BTreeMap::new();
+        let mut next = next;
         for message in messages {
+            if next < message.seq() {
+                let (gap, time) = ((next, message.seq().previous()), message.id.time());
+                self.each_missing(gap, time, &mut arrivals);
+            }
+            next = message.seq().next();
             self.each_admitting(message, |id| {
                 let first = Arrival {
                     endpoint: id,
@@ -93,7 +102,35 @@ impl Audience {
                 arrivals.entry(id).or_insert(first).count += 1;
             });
         }
+        if next <= through {
+            self.each_missing((next, through), Timestamp(0), &mut arrivals);
+        }
         arrivals.into_values().collect()
+    }
+
+    /// Counts a gap for every endpoint that had not passed it when the daemon started: below that
+    /// the log may be trimmed.
+    fn each_missing(
+        &self,
+        (first, last): (Seq, Seq),
+        oldest: Timestamp,
+        arrivals: &mut BTreeMap<EndpointId, Arrival>,
+    ) {
+        for (id, listener) in &self.endpoints {
+            let first = first
+                .max(listener.counted.next())
+                .max(listener.record.start);
+            if first > last {
+                continue;
+            }
+            let begun = Arrival {
+                endpoint: *id,
+                first,
+                oldest,
+                count: 0,
+            };
+            arrivals.entry(*id).or_insert(begun).count += last.0 - first.0 + 1;
+        }
     }
 
     fn each_admitting(&self, message: &Message, mut count: impl FnMut(EndpointId)) {

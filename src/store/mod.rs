@@ -88,7 +88,8 @@ impl Message {
 /// A part of an account's log, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogPage {
-    /// Visible messages from the asked sequence on; starts later when the log was trimmed.
+    /// Visible messages from the asked sequence on; starts later when the log was trimmed. Without
+    /// gaps, unless the disk lost something.
     pub messages: Vec<Arc<Message>>,
 }
 

@@ -8,6 +8,7 @@
 mod answers;
 mod classes;
 mod crash;
+mod damage;
 mod disk;
 mod handshake;
 mod http2;

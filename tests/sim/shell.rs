@@ -261,6 +261,9 @@ impl World {
             return Ok(());
         };
         let found = now(reader::read(&*self.store, &record, wanted, purpose))?;
+        if let Some(damaged) = found.damaged {
+            return Err(format!("the log of {endpoint} has no {damaged:?}"));
+        }
         let delay = self.rng.u64(0..3);
         let input = match purpose {
             Purpose::Expire { .. } => {
@@ -281,6 +284,7 @@ impl World {
                 attempt,
                 entries: found.entries(),
                 through: found.through,
+                damaged: found.damaged,
             },
         };
         self.at(delay, Event::Input(input));
@@ -553,7 +557,7 @@ impl World {
                 break;
             };
             let audience = self.audiences.entry(account).or_default();
-            let mut arrivals = audience.arrivals(&messages);
+            let mut arrivals = audience.arrivals(next, last, &messages);
             if self.bug == Some(Bug::LoseArrival) && self.rng.u8(0..20) == 0 {
                 arrivals.clear();
             }

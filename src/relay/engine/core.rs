@@ -174,11 +174,18 @@ impl Engine {
             }
             Input::Read {
                 attempt,
+                damaged: Some(damaged),
+                ..
+            } => self.read_damage(now, attempt, damaged, out),
+            Input::Read {
+                attempt,
                 entries,
                 through,
+                damaged: None,
             } => {
                 self.read(now, attempt, &entries, through, out);
             }
+            Input::Unreadable { attempt, seqs } => self.unreadable(now, attempt, &seqs, out),
             Input::Expired {
                 attempt,
                 count,

@@ -122,6 +122,50 @@ impl Engine {
         }
     }
 
+    /// A read met messages that cannot be read any more: they are dead, and it goes on behind them.
+    pub(super) fn read_damage(
+        &mut self,
+        now: Timestamp,
+        attempt: AttemptId,
+        damaged: (Seq, Seq),
+        out: &mut Vec<Action>,
+    ) {
+        let Some(read) = self.slots.get(attempt).copied() else {
+            return;
+        };
+        let job = match read.work {
+            Work::Form(job) => job,
+            _ => None,
+        };
+        self.release(attempt);
+        self.with(now, read.endpoint, out, |endpoint, _| {
+            endpoint.reading = None;
+            endpoint.health.withdraw(now);
+            endpoint.bury_damaged(now, job, damaged);
+        });
+    }
+
+    /// A batch has messages that cannot be read any more: they are dead, the others go on.
+    pub(super) fn unreadable(
+        &mut self,
+        now: Timestamp,
+        attempt: AttemptId,
+        seqs: &Ranges,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(sent) = self.slots.get(attempt).copied() else {
+            return;
+        };
+        self.release(attempt);
+        let key = self.settings.batch_key;
+        self.with(now, sent.endpoint, out, |endpoint, _| {
+            endpoint.health.withdraw(now);
+            if let Work::Send(batch) = sent.work {
+                endpoint.take_damage_out(now, &key, batch, seqs);
+            }
+        });
+    }
+
     /// A read without a slot came back.
     pub(super) fn finish_read(
         &mut self,

@@ -194,6 +194,8 @@ pub enum DeadReason {
     Expired,
     /// Too many attempts.
     Exhausted,
+    /// The disk lost it: it cannot be read any more.
+    Damaged,
 }
 
 /// Why the relay itself disables an endpoint.
@@ -360,6 +362,15 @@ pub enum Input {
         entries: Vec<Entry>,
         /// Everything up to here was looked at.
         through: Seq,
+        /// Instead of entries: these cannot be read any more, up to `through`.
+        damaged: Option<(Seq, Seq)>,
+    },
+    /// These messages of a batch cannot be read any more; the request was not made.
+    Unreadable {
+        /// Which.
+        attempt: AttemptId,
+        /// The messages.
+        seqs: Ranges,
     },
     /// The answer to [`Action::Read`] for [`Purpose::Expire`].
     Expired {

@@ -19,6 +19,20 @@ const SPLIT_AFTER: u32 = 2;
 /// would need one more is not taken and its message stays pending.
 const MAX_ACKED: usize = 10_000;
 
+/// The record of one unbroken range of messages that the disk lost.
+fn damage((first, last): (Seq, Seq), count: u64, now: Timestamp, attempts: u32) -> DeadState {
+    DeadState {
+        first,
+        last,
+        count,
+        reason: DeadReason::Damaged,
+        at: now,
+        attempts,
+        last_class: None,
+        last_status: None,
+    }
+}
+
 /// A fact of the endpoint's record that must change because of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FactChange {
@@ -398,6 +412,82 @@ impl Endpoint {
             }));
             self.durable = true;
         }
+        self.touch();
+    }
+
+    /// Messages that the disk lost are dead; behind the cursor or before it, in a job.
+    pub(super) fn bury_damaged(
+        &mut self,
+        now: Timestamp,
+        job: Option<JobId>,
+        (first, last): (Seq, Seq),
+    ) {
+        let mut count = last.0 - first.0 + 1;
+        if let Some(id) = job {
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.state.remaining.remove_through(last);
+                job.state.dead += count;
+            }
+            self.job_moved(id);
+        } else {
+            self.pass(first.previous(), 0);
+            let acked = self.acked.count();
+            self.acked.remove_through(last);
+            let acknowledged = acked - self.acked.count();
+            self.changes.push(Change::Acked(self.acked.clone()));
+            self.pass(last, count);
+            self.delivered += acknowledged;
+            count -= acknowledged;
+            self.dead += count;
+            self.pending = self.pending.saturating_sub(count);
+        }
+        self.changes
+            .push(Change::PutDead(damage((first, last), count, now, 0)));
+        self.durable = true;
+        self.touch();
+    }
+
+    /// Of an open batch, `seqs` are lost: they are dead, the rest is a batch of its own.
+    pub(super) fn take_damage_out(
+        &mut self,
+        now: Timestamp,
+        key: &[u8; 32],
+        id: BatchId,
+        seqs: &Ranges,
+    ) {
+        let Some(batch) = self.close(id) else {
+            return;
+        };
+        let ranges = &batch.state.ranges;
+        let (lost, left): (Vec<Seq>, Vec<Seq>) = ranges.iter().partition(|seq| seqs.contains(*seq));
+        let left = Ranges::of(left);
+        self.changes.push(Change::DeleteBatch(id));
+        if !left.is_empty() {
+            let part = batch.part(key, self.spec.endpoint, left);
+            self.settle(BatchState {
+                // The request was counted and not made.
+                attempts: part.attempts.saturating_sub(1),
+                due: now,
+                ..part
+            });
+        }
+        let lost = Ranges::of(lost);
+        let attempts = batch.state.attempts.saturating_sub(1);
+        for (first, last) in lost.pairs() {
+            let count = last.0 - first.0 + 1;
+            let dead = damage((*first, *last), count, now, attempts);
+            self.changes.push(Change::PutDead(dead));
+        }
+        match batch.state.job {
+            None => self.dead += lost.count(),
+            Some(id) => {
+                if let Some(job) = self.jobs.get_mut(&id) {
+                    job.state.dead += lost.count();
+                }
+                self.job_moved(id);
+            }
+        }
+        self.durable = true;
         self.touch();
     }
 

@@ -13,7 +13,6 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use sled::IVec;
 
 use super::{block, value};
@@ -217,7 +216,8 @@ impl Disk {
 
     /// Messages from `from` to `until` (inclusive), which is the last one of a synced group, so
     /// that no block goes on beyond it: at most `max_messages`, and no more once
-    /// their sizes have reached `max_bytes`.
+    /// their sizes have reached `max_bytes`. A damaged block is left out, and the log says so:
+    /// what is behind it can be read all the same.
     pub fn read_log(
         &self,
         account: AccountId,
@@ -238,8 +238,17 @@ impl Disk {
             if value::is_part(&key) {
                 continue;
             }
-            let packed: Bytes = self.resolve(&key, &stored)?.value;
-            for message in block::unpack(&packed)? {
+            let whole = self.resolve(&key, &stored);
+            let unpacked = whole.and_then(|found| block::unpack(&found.value));
+            let messages = match unpacked {
+                Err(ReadError::Corrupt) => {
+                    let block = String::from_utf8_lossy(&key);
+                    tracing::error!(%block, "a block of a log is damaged and left out");
+                    continue;
+                }
+                unpacked => unpacked?,
+            };
+            for message in messages {
                 if page.messages.len() >= max_messages {
                     return Ok(page);
                 }
