@@ -143,9 +143,10 @@ async fn known(call: &Call<Bytes>, ids: &[String]) -> Result<Vec<Arc<Message>>> 
 #[derive(Serialize)]
 struct AttemptView {
     at: String,
-    batch: String,
+    /// None for an authenticate, as is its number.
+    batch: Option<String>,
     kind: attempt_log::AttemptKind,
-    number: u32,
+    number: Option<u32>,
     messages: u32,
     class: String,
     hint: String,
@@ -167,9 +168,9 @@ pub(super) async fn attempts(call: Call<Bytes>) -> Reply {
     let rows = attempt_log::list(&view, account, id, page.limit).await?;
     let attempts = rows.into_iter().map(|row| AttemptView {
         at: row.at.to_string(),
-        batch: row.batch,
+        number: (!row.batch.is_empty()).then_some(row.number),
+        batch: (!row.batch.is_empty()).then_some(row.batch),
         kind: row.kind,
-        number: row.number,
         messages: row.messages,
         class: row.class,
         hint: row.hint,
