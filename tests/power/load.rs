@@ -98,8 +98,12 @@ impl Model {
         }
         match random.u8(..4) {
             0 => {
-                let lengths: Vec<usize> =
-                    (0..random.usize(2..30)).map(|_| length(random)).collect();
+                // Now and then as much as spans several segments of the file.
+                let count = match random.u8(..8) {
+                    0 => random.usize(200..700),
+                    _ => random.usize(2..30),
+                };
+                let lengths: Vec<usize> = (0..count).map(|_| length(random)).collect();
                 self.append(make, A, &lengths)
             }
             1 => {
@@ -128,6 +132,11 @@ impl Model {
             let make = self.next();
             waiting.push_back((self.number, make.submit(store)));
             if self.number.is_multiple_of(TRIM_EVERY) {
+                // Only what is behind durable messages is ever trimmed.
+                for (number, receipt) in waiting.drain(..) {
+                    wait(receipt).await.unwrap();
+                    acknowledged.store(number, Ordering::SeqCst);
+                }
                 let below = Seq((self.logs[&A].len() as u64).saturating_sub(KEPT));
                 store.trim_log(A, below).await.unwrap();
             }
