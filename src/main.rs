@@ -14,6 +14,12 @@ fn main() -> ExitCode {
         Outcome::Ended(exit) => exit.into(),
         Outcome::Serve { config, reload } => report(app::serve(*config, reload)),
         Outcome::Demo { exit } => report(app::demo::run(exit)),
+        Outcome::Store { order, json } => app::offline::run(&order, json).into(),
+        Outcome::Selftest {
+            rounds,
+            directory,
+            json,
+        } => app::selftest::run(rounds, &directory, json).into(),
     }
 }
 

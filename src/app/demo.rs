@@ -28,18 +28,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Runs the scenario; with `exit` it ends there, otherwise the relay stays up until Ctrl-C. An
 /// error says which step did not happen.
 pub fn run(exit: bool) -> Result<(), String> {
-    let directory = Folder::make()?;
+    let directory = Folder::make(&std::env::temp_dir(), "demo")?;
     let outcome = runtime()?.block_on(scenario(&directory.0, exit));
     drop(directory);
     outcome
 }
 
-/// A folder that goes with the demonstration.
-struct Folder(PathBuf);
+/// A folder that goes with what it was made for.
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn make() -> Result<Self, String> {
-        let path = std::env::temp_dir().join(format!("hookrelay-demo-{}", std::process::id()));
+    /// A folder in `base` for `what`.
+    pub(super) fn make(base: &Path, what: &str) -> Result<Self, String> {
+        let path = base.join(format!("hookrelay-{what}-{}", std::process::id()));
         std::fs::create_dir_all(&path)
             .map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
         Ok(Self(path))
@@ -48,7 +49,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed stays in the system's temporary folder, which is emptied anyway.
+        // Of what cannot be removed the name says what it was for.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -296,7 +297,7 @@ where
     }
 }
 
-async fn operate(socket: &Path, path: &str, body: Value) -> Result<Value, String> {
+pub(super) async fn operate(socket: &Path, path: &str, body: Value) -> Result<Value, String> {
     let call = Call {
         method: Method::POST,
         path: path.into(),
@@ -309,7 +310,7 @@ async fn operate(socket: &Path, path: &str, body: Value) -> Result<Value, String
 }
 
 /// One request over TCP, as any client would make it.
-async fn ask(
+pub(super) async fn ask(
     address: SocketAddr,
     key: &str,
     method: Method,

@@ -10,6 +10,8 @@
 
 pub mod demo;
 mod listeners;
+pub mod offline;
+pub mod selftest;
 mod settings;
 
 use std::fmt;

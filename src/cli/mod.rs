@@ -1,18 +1,19 @@
 //! The command line.
 //!
-//! Owns the way from words to an exit code. `serve` and `demo` are handed back to the binary,
-//! because only the composition root may build a daemon; everything else ends here. Does not
+//! Owns the way from words to an exit code. What builds a daemon or opens a store is handed
+//! back to the binary, because only the composition root may; everything else ends here. Does not
 //! know the store or the relay: it asks the daemon through its Unix socket.
 
 pub mod admin;
 mod args;
 mod calls;
 mod listen;
+pub mod progress;
 mod show;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use crate::clock::Clock;
 use crate::config::{Config, Source};
 use args::message::SendArgs;
+use args::store::{Directory, StoreCommand};
 use args::{Cli, Command};
 
 /// Longest data of `send`, in bytes; the daemon takes less.
@@ -68,8 +70,48 @@ pub enum Outcome {
         /// End after the scenario.
         exit: bool,
     },
+    /// Look into a closed store, or make it smaller.
+    Store {
+        /// What to do.
+        order: StoreOrder,
+        /// For scripts.
+        json: bool,
+    },
+    /// Kill daemons under load and count.
+    Selftest {
+        /// How many kills.
+        rounds: u32,
+        /// Where their data directory is made.
+        directory: PathBuf,
+        /// For scripts.
+        json: bool,
+    },
     /// Nothing.
     Ended(Exit),
+}
+
+/// What to do with a closed store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreOrder {
+    /// Check everything on a copy.
+    Verify {
+        /// The data directory.
+        directory: PathBuf,
+        /// Where the copy is made.
+        scratch: PathBuf,
+    },
+    /// Tell what is in it, from a copy.
+    Inspect {
+        /// The data directory.
+        directory: PathBuf,
+        /// Where the copy is made.
+        scratch: PathBuf,
+    },
+    /// Give disk space back.
+    Compact {
+        /// The data directory.
+        directory: PathBuf,
+    },
 }
 
 /// How to read the configuration again as it was read at the start.
@@ -135,7 +177,49 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Endpoint(command) => ended(&reload, cli.json, calls::endpoint(command)),
         Command::Queue => ended(&reload, cli.json, calls::queue()),
         Command::Status => ended(&reload, cli.json, calls::status()),
+        Command::Store(command) => match store_order(&reload, command) {
+            Ok(order) => Outcome::Store {
+                order,
+                json: cli.json,
+            },
+            Err(error) => Outcome::Ended(fail(&format!("error: {error}"))),
+        },
+        Command::Selftest(args) => Outcome::Selftest {
+            rounds: args.rounds,
+            directory: args.dir.clone().unwrap_or_else(std::env::temp_dir),
+            json: cli.json,
+        },
     }
+}
+
+/// The data directory is the configuration's unless it is named.
+fn store_order(
+    reload: &Reload,
+    command: &StoreCommand,
+) -> Result<StoreOrder, crate::config::ConfigError> {
+    let directory = |of: &Directory| match &of.dir {
+        Some(dir) => Ok(dir.clone()),
+        None => reload.load().map(|config| config.store.path),
+    };
+    let place = |scratch: &Option<PathBuf>, directory: &Path| {
+        let scratch = scratch.as_deref().unwrap_or(directory);
+        scratch.join(format!("copy.{}", std::process::id()))
+    };
+    Ok(match command {
+        StoreCommand::Verify { of, scratch } => {
+            let directory = directory(of)?;
+            let scratch = place(scratch, &directory);
+            StoreOrder::Verify { directory, scratch }
+        }
+        StoreCommand::Inspect { of, scratch } => {
+            let directory = directory(of)?;
+            let scratch = place(scratch, &directory);
+            StoreOrder::Inspect { directory, scratch }
+        }
+        StoreCommand::Compact { of } => StoreOrder::Compact {
+            directory: directory(of)?,
+        },
+    })
 }
 
 /// The daemon itself is the composition root's to build.
@@ -294,7 +378,7 @@ fn on_runtime(work: impl Future<Output = Exit>) -> Exit {
 }
 
 /// Prints on standard output. A reader that has gone away has seen enough.
-fn print(text: &str) -> Exit {
+pub fn print(text: &str) -> Exit {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Exit::Done,
@@ -314,7 +398,8 @@ fn complain(text: &str) {
     let _ = err.write_all(text.as_bytes());
 }
 
-fn fail(text: &str) -> Exit {
+/// Says why it failed.
+pub fn fail(text: &str) -> Exit {
     complain(text);
     Exit::Failed
 }

@@ -122,6 +122,17 @@ pub async fn message_once(
     Ok(id)
 }
 
+/// The key that removes the record under `key` one day; the error says what is wrong with it.
+pub fn removal(key: &Key, bytes: &[u8]) -> std::result::Result<Key, serde_json::Error> {
+    let is_message = key.parts().nth(2) == Some(MESSAGES);
+    let at = if is_message {
+        serde_json::from_slice::<Accepted>(bytes)?.at
+    } else {
+        serde_json::from_slice::<Answered>(bytes)?.at
+    };
+    Ok(keys::end(at.after(KEPT), key))
+}
+
 fn is_over(at: Timestamp, now: Timestamp) -> bool {
     now.since(at) >= KEPT
 }

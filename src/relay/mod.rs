@@ -12,6 +12,7 @@
 //! | `outbound.rs` | one request and its answer |
 //! | `handle.rs` | the relay as others see it |
 //! | `housekeeping.rs` | what is no longer needed goes |
+//! | `ledger.rs`, `audit.rs`, `references.rs` | whether what is stored agrees with itself |
 //! | `persist.rs`, `reader.rs`, `recover.rs` | the engine's way to the store and back |
 //! | `facts.rs` | from an endpoint's record to the engine's view of it |
 //! | `records.rs` | from the engine's changes to stored records and back |
@@ -21,11 +22,13 @@
 
 mod actions;
 mod attempts;
+pub mod audit;
 pub mod engine;
 pub mod facts;
 mod follow;
 pub mod handle;
 pub mod housekeeping;
+pub mod ledger;
 mod lines;
 pub mod outbound;
 mod outcomes;
@@ -33,6 +36,7 @@ pub mod persist;
 pub mod reader;
 pub mod records;
 pub mod recover;
+pub mod references;
 pub mod shell;
 mod starting;
 pub mod tail;

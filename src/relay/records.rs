@@ -209,6 +209,19 @@ pub fn seen_write(account: AccountId, seq: Seq) -> Result<Write> {
     ))
 }
 
+/// What is wrong with a record of the relay's own under `key`, if anything is; none too for keys
+/// of others.
+pub fn undecodable(key: &Key, bytes: &[u8]) -> Option<serde_json::Error> {
+    let directory = key.parts().next().unwrap_or_default();
+    match directory {
+        "cursor" => serde_json::from_slice::<CursorRecord>(bytes).err(),
+        "batch" => serde_json::from_slice::<BatchRecord>(bytes).err(),
+        "acked" => serde_json::from_slice::<Vec<(Seq, Seq)>>(bytes).err(),
+        "seen" => serde_json::from_slice::<SeenRecord>(bytes).err(),
+        _ => None,
+    }
+}
+
 /// How far an account's log was read.
 pub async fn load_seen(tx: &Tx, account: AccountId) -> Result<Seq> {
     let record: Option<SeenRecord> = tx.read(&keys::seen(account)).await?;

@@ -15,6 +15,7 @@
 //!   commit that was queued behind a failed one on the same account.
 //! * Sequence numbers of one account have no gaps.
 
+pub mod faults;
 pub mod feed;
 pub mod keys;
 pub mod memory;
@@ -28,6 +29,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+pub use faults::Faults;
 pub use feed::{Feed, Published};
 pub use keys::{Key, KeyRange};
 pub use tx::{Database, Tx};

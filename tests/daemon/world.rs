@@ -325,6 +325,20 @@ impl World {
         )
     }
 
+    /// Whatever a test did to its daemon, and wherever it was killed at the end: what is on the
+    /// disk must agree with itself.
+    fn holds(&self) {
+        if !self.folder.path().join("data/db").exists() {
+            return;
+        }
+        let data = self.folder.path().join("data");
+        let data = data.display().to_string();
+        let output = self.cli(&["store", "verify", "--dir", &data]);
+        let found = String::from_utf8_lossy(&output.stdout);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{found}{complaint}");
+    }
+
     /// Where message `id` is at `endpoint`.
     pub fn place(&self, account: &Account, id: &str, endpoint: &str) -> Value {
         let shown = self.get(account, &format!("messages/{id}"));
@@ -373,6 +387,8 @@ impl Drop for World {
         }
         if thread::panicking() {
             eprintln!("the daemon's log:\n{}", self.log());
+        } else {
+            self.holds();
         }
     }
 }

@@ -10,7 +10,7 @@ use hookrelay::domain::dead_letter::DeadRange;
 use hookrelay::domain::endpoint::Endpoint;
 use hookrelay::error::Error;
 use hookrelay::id::{AccountId, EndpointId, Seq};
-use hookrelay::relay::engine::Stored;
+use hookrelay::relay::ledger::Ledger;
 use hookrelay::relay::records;
 use hookrelay::store::{Database, KeyRange, Message, keys};
 
@@ -79,138 +79,23 @@ pub async fn audit(
             .await?;
         let seen = records::load_seen(&view, account).await?;
         let (whole, present) = history.whole(database, account).await?;
-        let dead = dead.into_iter().map(|(_, dead)| dead).collect();
-        let facts = Facts {
-            endpoint,
-            stored,
-            dead,
-            seen,
-            whole,
-            present,
-        };
-        if let Err(problem) = facts.check() {
-            let Facts { stored, dead, .. } = facts;
+        let dead: Vec<DeadRange> = dead.into_iter().map(|(_, dead)| dead).collect();
+        let mut ledger = Ledger::new(endpoint, &stored, seen, Seq(1));
+        let mut ranges = dead.iter().peekable();
+        for (seq, message) in &whole {
+            while let Some(range) = ranges.next_if(|range: &&DeadRange| range.first <= *seq) {
+                ledger.dead(range.clone());
+            }
+            ledger.message(message, present.contains(seq));
+        }
+        let end = whole.keys().next_back().copied().unwrap_or_default();
+        let (_, faults) = ledger.finish(end);
+        if !faults.is_empty() {
+            let problems = faults.named().join("; ");
             return Ok(Err(format!(
-                "{id}: {problem} (seen {seen})\n{stored:?}\n{dead:?}"
+                "{id}: {problems} (seen {seen})\n{stored:?}\n{dead:?}"
             )));
         }
     }
     Ok(Ok(endpoints.into_keys().collect()))
-}
-
-struct Facts<'a> {
-    endpoint: &'a Endpoint,
-    stored: Stored,
-    dead: Vec<DeadRange>,
-    seen: Seq,
-    whole: BTreeMap<Seq, Arc<Message>>,
-    present: BTreeSet<Seq>,
-}
-
-impl Facts<'_> {
-    /// The messages from `first` to `last` that the endpoint admits.
-    fn admitted(&self, first: Seq, last: Seq) -> Vec<Seq> {
-        if first > last {
-            return Vec::new();
-        }
-        let between = self.whole.range(first..=last);
-        let wanted = between.filter(|(_, message)| self.endpoint.admits(message));
-        wanted.map(|(seq, _)| *seq).collect()
-    }
-
-    fn check(&self) -> Result<(), String> {
-        self.check_states()?;
-        match &self.stored.cursor {
-            Some(_) => self.check_ledger(),
-            None if self.stored.batches.is_empty() => {
-                let unseen = self.admitted(self.endpoint.start, self.seen);
-                if unseen.is_empty() {
-                    Ok(())
-                } else {
-                    Err(format!("{unseen:?} were read for it and are not counted"))
-                }
-            }
-            None => Err("batches without a cursor".into()),
-        }
-    }
-
-    /// No message is in two states, and what is still to be sent is still there.
-    fn check_states(&self) -> Result<(), String> {
-        let mut states: BTreeMap<Seq, &'static str> = BTreeMap::new();
-        let mut enter = |seqs: Vec<Seq>, state: &'static str| {
-            for seq in seqs {
-                if let Some(other) = states.insert(seq, state) {
-                    return Err(format!("{seq} is {other} and {state}"));
-                }
-                if !self.present.contains(&seq) {
-                    return Err(format!("{seq} is {state}, and trimmed"));
-                }
-            }
-            Ok(())
-        };
-        for batch in &self.stored.batches {
-            enter(batch.ranges.iter().collect(), "in an open batch")?;
-        }
-        for (first, last) in self
-            .stored
-            .jobs
-            .iter()
-            .flat_map(|job| job.remaining.pairs())
-        {
-            enter(self.admitted(*first, *last), "in a job")?;
-        }
-        for dead in &self.dead {
-            let inside = self.admitted(dead.first, dead.last);
-            if inside.len() as u64 != dead.count {
-                return Err(format!("{dead:?} holds {inside:?}"));
-            }
-            enter(inside, "dead")?;
-        }
-        if let Some(cursor) = &self.stored.cursor {
-            let above = self.admitted(cursor.cursor.next(), Seq(u64::MAX));
-            enter(above, "above the cursor")?;
-        }
-        Ok(())
-    }
-
-    /// The ledger identity, recomputed from the log.
-    fn check_ledger(&self) -> Result<(), String> {
-        let Some(cursor) = &self.stored.cursor else {
-            return Ok(());
-        };
-        let before = self.endpoint.start.previous();
-        let passed = cursor.cursor.0.saturating_sub(before.0);
-        let admitted = self.admitted(self.endpoint.start, cursor.cursor).len() as u64;
-        let main = self
-            .stored
-            .batches
-            .iter()
-            .filter(|batch| batch.job.is_none());
-        let open: u64 = main.map(|batch| batch.ranges.count()).sum();
-        let settled = cursor.delivered + cursor.dead;
-        if settled + open != admitted || cursor.filtered != passed - admitted {
-            return Err(format!(
-                "{admitted} of {passed} were admitted, but {settled} are settled, {open} open and \
-                 {} filtered",
-                cursor.filtered
-            ));
-        }
-        let above = self.admitted(cursor.cursor.next(), cursor.seen);
-        let acked = self.stored.acked.count();
-        if let Some(seq) = self.stored.acked.iter().find(|seq| !above.contains(seq)) {
-            return Err(format!("{seq} is acknowledged and not above the cursor"));
-        }
-        if above.len() as u64 != cursor.pending + acked {
-            return Err(format!(
-                "{above:?} are above the cursor, but {} pend and {acked} are acknowledged",
-                cursor.pending
-            ));
-        }
-        let unseen = self.admitted(cursor.seen.next(), self.seen);
-        if unseen.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("{unseen:?} were read for it and are not counted"))
-        }
-    }
 }

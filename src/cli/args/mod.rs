@@ -9,6 +9,7 @@
 pub mod account;
 pub mod endpoint;
 pub mod message;
+pub mod store;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 use account::{AccountCommand, KeyCommand};
 use endpoint::EndpointCommand;
 use message::{ListenArgs, SendArgs};
+use store::{SelftestArgs, StoreCommand};
 
 const MAIN_EXAMPLES: &str = "\
 Examples:
@@ -27,8 +29,8 @@ Examples:
   hookrelay send generic 'Hello World' --account shop
   hookrelay queue                                  what waits where, and for how long
 
-serve, demo, listen and check-config need no running daemon; all other commands ask it through its
-admin socket, which they find as serve does: --config, HOOKRELAY_ADMIN__SOCKET, --set admin.socket=…
+serve, demo, listen, check-config and selftest need no running daemon, and store needs a stopped one;
+all other commands ask it through its admin socket, which they find as serve does: --config, HOOKRELAY_ADMIN__SOCKET, --set admin.socket=…
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached.";
 
@@ -124,6 +126,11 @@ Example:
 Exits with 3 if the daemon cannot be reached. accepting is false while it drains, relay_running
 while it starts or stops; store.open is false while the disk cannot be written.")]
     Status,
+    /// The data directory of a daemon that is stopped: verify, inspect, compact
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Try this machine and its disk: kill a daemon under load again and again, and lose nothing
+    Selftest(SelftestArgs),
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@
 
 mod block;
 mod compact;
+mod copy;
 mod directory;
 mod disk;
 mod group;
@@ -36,6 +37,7 @@ mod reader;
 mod recent;
 mod settings;
 mod shared;
+mod survey;
 mod tail;
 mod value;
 mod writer;
@@ -49,8 +51,10 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 pub use compact::{Compacted, Progress, compact};
+pub use copy::{copy, must_exist};
 pub use directory::{FORMAT, OpenError};
 pub use settings::{Pressure, Settings, Stats, SyncFile};
+pub use survey::{LogFound, Survey, survey};
 
 use self::directory::{Directory, Opened, Tried, damaged, open_database};
 use self::disk::{Disk, LogState};
