@@ -12,7 +12,7 @@ use crate::world::{World, eventually};
 fn damage(data: &Path, prefix: &str, change: impl FnOnce(&mut Vec<u8>)) {
     let config = sled::Config::new()
         .path(data.join("db"))
-        .segment_size(512 * 1024)
+        .segment_size(2 << 20)
         .use_compression(false)
         .flush_every_ms(None);
     let tree = config.open().unwrap();

@@ -20,7 +20,7 @@ const NUMBER: u64 = 1_000_000;
 /// Messages that stay when a log is trimmed.
 const KEPT: u64 = 150;
 /// Commits between two trims.
-const TRIM_EVERY: u64 = 40;
+const TRIM_EVERY: u64 = 10;
 
 /// What the store holds after a number of commits.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Model {
         match random.u8(..4) {
             0 => {
                 // Now and then as much as spans several segments of the file.
-                let count = match random.u8(..8) {
+                let count = match random.u8(..3) {
                     0 => random.usize(200..700),
                     _ => random.usize(2..30),
                 };

@@ -20,13 +20,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::redo;
 use super::settings::SyncFile;
 use crate::clock::Stopwatch;
 
 /// The format that this program writes and reads.
 pub const FORMAT: u32 = 1;
-/// sled's unit of writing and freeing; never changes for an existing database.
-const SEGMENT: usize = 512 * 1024;
+/// sled's unit of writing and freeing: larger than anything that is written between two syncs; see
+/// `redo.rs`.
+const SEGMENT: usize = 2 << 20;
 /// How long sled's background work may keep its file locked after it was closed.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
@@ -280,7 +282,7 @@ pub fn open_database(path: &Path, cache: u64, sync: &SyncFile) -> Result<Opened,
     let config = sled::Config::new()
         .path(path)
         .cache_capacity(cache)
-        .segment_size(SEGMENT)
+        .segment_size(segment_of(path).unwrap_or(SEGMENT))
         .use_compression(false)
         // Segments that sled's own flusher let go early were written again before the data that
         // replaced them was on the disk: after power loss the database was lost. The writer
@@ -311,7 +313,32 @@ pub fn open_database(path: &Path, cache: u64, sync: &SyncFile) -> Result<Opened,
         sync_directory(parent)?;
     }
     let file = Arc::new(file);
+    redo::finish(
+        &tree,
+        |error| damaged(path, error.to_string()),
+        |batch| {
+            let written = tree.apply_batch(batch).and_then(|()| tree.flush());
+            written.map_err(|error| refused(path, error))?;
+            sync.call(&file).tried("sync", &log)
+        },
+    )?;
     Ok(Opened { tree, file })
+}
+
+/// The segment size of an existing database, which sled keeps in its file `conf`: it never changes
+/// but by compaction, which writes a new database.
+fn segment_of(path: &Path) -> Option<usize> {
+    let conf = fs::read(path.join("conf")).ok()?;
+    let text = String::from_utf8_lossy(&conf);
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("segment_size: "))?;
+    line.trim().parse().ok()
+}
+
+/// Whether a database was made before segments were as large as they must be.
+pub fn is_outdated(path: &Path) -> bool {
+    segment_of(path).is_some_and(|segment| segment != SEGMENT)
 }
 
 /// Opening, sled writes a snapshot under a name that ends so, and then renames it. Killed in

@@ -1,7 +1,7 @@
 //! What a group of commits does to the tree.
 //!
 //! Owns the check of expectations against the tree and the earlier commits of the group, and the
-//! one batch that a group becomes. Does not write: the writer applies the batch and syncs it.
+//! one list of changes that a group becomes. Does not write: the writer applies it and syncs it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,11 +12,12 @@ use super::disk::{self, Disk, LogState, Marker, block_key, footprint, log_key};
 use super::limits::Limits;
 use super::overlay::laid_over;
 use super::queue::Queued;
+use super::redo::Op;
 use super::{block, value};
 use crate::id::{AccountId, Seq};
 use crate::store::{Commit, CommitError, Head, Key, Message, ReadError, Version, Write};
 
-/// The batch of one group under construction.
+/// The changes of one group under construction.
 #[derive(Debug)]
 pub struct Group<'d> {
     disk: &'d Disk,
@@ -26,7 +27,8 @@ pub struct Group<'d> {
     /// Logs as the admitted commits leave them; their bytes as they were.
     logs: HashMap<AccountId, LogState>,
     trimmed: BTreeMap<AccountId, u64>,
-    batch: sled::Batch,
+    /// What is done to each stored key: the last word counts.
+    ops: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     marker: Marker,
 }
 
@@ -34,7 +36,7 @@ pub struct Group<'d> {
 #[derive(Debug)]
 pub struct Sealed {
     /// Everything, the store's own records included.
-    pub batch: sled::Batch,
+    pub ops: Vec<Op>,
     /// The marker in it.
     pub marker: Marker,
     /// The logs it leaves.
@@ -59,7 +61,7 @@ impl<'d> Group<'d> {
             appended: BTreeMap::new(),
             logs: HashMap::new(),
             trimmed: BTreeMap::new(),
-            batch: sled::Batch::default(),
+            ops: BTreeMap::new(),
             marker: disk.marker()?,
         })
     }
@@ -217,7 +219,7 @@ impl<'d> Group<'d> {
         let last = self.disk.log_state(account)?.head.last;
         let found = self.disk.trimmable(account, below, last, max_keys)?;
         for key in found.keys {
-            self.batch.remove(key);
+            self.ops.insert(key.to_vec(), None);
         }
         *self.trimmed.entry(account).or_default() += found.bytes;
         Ok(found.done)
@@ -261,10 +263,10 @@ impl<'d> Group<'d> {
             self.replace(&log_key(*account), version, Some(&record))?;
         }
         for (key, stored) in disk::encode_marker(self.marker) {
-            self.batch.insert(key, stored);
+            self.ops.insert(key, Some(stored));
         }
         Ok(Sealed {
-            batch: self.batch,
+            ops: self.ops.into_iter().collect(),
             marker: self.marker,
             logs,
         })
@@ -287,7 +289,7 @@ impl<'d> Group<'d> {
         let mut added = 0;
         for (key, stored) in pieces {
             added += footprint(&key, &stored);
-            self.batch.insert(key, stored);
+            self.ops.insert(key, Some(stored));
         }
         self.marker.live = self.marker.live.saturating_add(added);
         Ok(added)
@@ -297,7 +299,7 @@ impl<'d> Group<'d> {
     fn remove_old(&mut self, key: &[u8], stored: &[u8], kept: usize) -> Result<(), ReadError> {
         let mut gone = footprint(key, stored);
         if kept == 0 {
-            self.batch.remove(key);
+            self.ops.insert(key.to_vec(), None);
         }
         // A stem that cannot be read has no parts that anybody could find; replacing it heals it.
         let parts = value::decode(stored).map_or(0, |(_, stem)| stem.parts());
@@ -308,7 +310,7 @@ impl<'d> Group<'d> {
             };
             gone += footprint(&part, &old);
             if number as usize + 1 >= kept {
-                self.batch.remove(part);
+                self.ops.insert(part, None);
             }
         }
         self.marker.live = self.marker.live.saturating_sub(gone);

@@ -21,8 +21,9 @@
 //! sled 0.34.7 alone does not survive power loss, puts large values into files it never syncs,
 //! stays broken after its first write error, and never gives disk space back. The precautions
 //! stand where they are taken: `directory.rs` (no flusher of its own), `writer.rs` (flush **and**
-//! sync after every group, opening again after any failure), `value.rs` and `block.rs` (nothing
-//! longer than 4 KiB), `compact.rs` (a smaller file).
+//! sync after every group, opening again after any failure), `redo.rs` (no more than a segment
+//! between two syncs), `value.rs` and `block.rs` (nothing longer than 4 KiB), `compact.rs` (a
+//! smaller file).
 
 mod block;
 mod compact;
@@ -35,6 +36,7 @@ mod overlay;
 mod queue;
 mod reader;
 mod recent;
+mod redo;
 mod settings;
 mod shared;
 mod survey;
@@ -56,7 +58,7 @@ pub use directory::{FORMAT, OpenError};
 pub use settings::{Pressure, Settings, Stats, SyncFile};
 pub use survey::{LogFound, Survey, survey};
 
-use self::directory::{Directory, Opened, Tried, damaged, open_database};
+use self::directory::{Directory, Opened, Tried, damaged, is_outdated, open_database};
 use self::disk::{Disk, LogState};
 use self::limits::Limits;
 use self::overlay::laid_over;
@@ -199,7 +201,8 @@ fn prepare(directory: &Directory, settings: &Settings) -> Result<Opened, OpenErr
         let reason = "the record of its last commit is missing or cannot be read";
         damaged(&path, reason.to_owned())
     })?;
-    if size <= settings.compact_over || live >= size / settings.compact_share.max(1) {
+    let roomy = size > settings.compact_over && live < size / settings.compact_share.max(1);
+    if !roomy && !is_outdated(&path) {
         return Ok(opened);
     }
     tracing::info!(size, live, "compacting the store");

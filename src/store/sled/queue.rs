@@ -26,8 +26,9 @@ use crate::store::{
 
 /// A group has at most so many commits…
 pub const GROUP_COMMITS: usize = 512;
-/// …and at most so many bytes, unless its first commit alone has more.
-pub const GROUP_BYTES: usize = 1 << 20;
+/// …and at most so many bytes, unless its first commit alone has more: what is much larger has to
+/// be written twice; see `redo.rs`.
+pub const GROUP_BYTES: usize = 64 << 10;
 /// How long a relaxed commit waits for a durable one to be written with.
 pub const RELAXED_WAIT: Duration = Duration::from_millis(20);
 

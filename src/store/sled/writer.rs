@@ -21,6 +21,7 @@ use super::directory::{OpenError, Tried, open_database, panic_text};
 use super::disk::{LogState, Marker};
 use super::group::{Group, Sealed};
 use super::queue::{Mode, Queued, Ready, Trim};
+use super::redo::{self, Op};
 use super::settings::SyncFile;
 use super::shared::Shared;
 use crate::clock::Stopwatch;
@@ -202,8 +203,40 @@ impl Writer {
         Ok(Checked { sealed, trim })
     }
 
-    /// Applies a batch and makes it durable. Gives the logs it leaves.
+    /// Applies a group and makes it durable. Gives the logs it leaves.
     fn apply(&self, sealed: Sealed) -> Result<Vec<(AccountId, LogState)>, Failure> {
+        let version = sealed.marker.version;
+        let pieces = redo::pieces(sealed.ops);
+        if let [whole] = pieces.as_slice() {
+            self.write_through(redo::apply(whole), Some(version))?;
+        } else {
+            self.apply_pieces(&pieces, version)?;
+        }
+        let mut front = self.shared.front();
+        front.limits.live = sealed.marker.live;
+        Ok(sealed.logs)
+    }
+
+    /// The four steps of `redo.rs`. What readers find in between is whole all the same: the values
+    /// of the group are laid over the tree until it knows the group's version.
+    fn apply_pieces(&self, pieces: &[Vec<Op>], version: Version) -> Result<(), Failure> {
+        for piece in pieces {
+            self.write_through(redo::stage(piece), None)?;
+        }
+        self.write_through(redo::ready(), None)?;
+        for (number, piece) in (1..).zip(pieces) {
+            let last = number == pieces.len();
+            self.write_through(redo::apply(piece), last.then_some(version))?;
+        }
+        self.write_through(redo::over(), None)?;
+        for piece in pieces {
+            self.write_through(redo::unstage(piece), None)?;
+        }
+        Ok(())
+    }
+
+    /// Applies a batch and syncs it; the tree holds everything up to `applied` with it.
+    fn write_through(&self, batch: sled::Batch, applied: Option<Version>) -> Result<(), Failure> {
         let (tree, file) = {
             let mut slot = self
                 .shared
@@ -211,8 +244,10 @@ impl Writer {
                 .write()
                 .unwrap_or_else(PoisonError::into_inner);
             let disk = slot.as_mut().ok_or_else(not_open)?;
-            disk.tree.apply_batch(sealed.batch)?;
-            disk.applied = sealed.marker.version;
+            disk.tree.apply_batch(batch)?;
+            if let Some(version) = applied {
+                disk.applied = version;
+            }
             (disk.tree.clone(), disk.file.clone())
         };
         // Readers may go on: what they see beyond the last sync is in the overlay as well.
@@ -226,12 +261,10 @@ impl Writer {
         let size = file.metadata().map_err(Failure::Disk)?.len();
         self.shared.figures(|stats| {
             stats.last_sync = watch.elapsed();
-            stats.groups += 1;
+            stats.groups += u64::from(applied.is_some());
         });
-        let mut front = self.shared.front();
-        front.limits.file = size;
-        front.limits.live = sealed.marker.live;
-        Ok(sealed.logs)
+        self.shared.front().limits.file = size;
+        Ok(())
     }
 
     /// Makes a synced group visible and answers it, in this order: who is told by the feed or by
