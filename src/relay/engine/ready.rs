@@ -11,8 +11,9 @@ use super::{Auth, Order, Settings};
 use crate::clock::Timestamp;
 use crate::id::{BatchId, JobId};
 
-/// Persists of one endpoint that may wait for the disk before nothing more is started for it.
-const MAX_UNSAVED: usize = 64;
+/// Persists of one endpoint that may wait for the disk before nothing more is started for it. Far
+/// more than come together in the 20 ms for which a relaxed commit waits.
+const MAX_UNSAVED: usize = 1024;
 
 /// One endpoint holds at most this part of the loaded bytes, or a single batch.
 const OWN_SHARE: u64 = 16;
