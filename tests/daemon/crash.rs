@@ -54,7 +54,7 @@ fn load(address: SocketAddr, key: &str, name: &str) -> BTreeMap<String, String> 
         let count = if request % 2 == 0 {
             1
         } else {
-            fastrand::usize(2..40)
+            fastrand::usize(2..10)
         };
         let data: Vec<String> = (0..count)
             .map(|n| format!("{name} {request} {n}"))

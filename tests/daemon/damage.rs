@@ -26,6 +26,7 @@ fn damage(data: &Path, prefix: &str, change: impl FnOnce(&mut Vec<u8>)) {
 #[test]
 fn a_damaged_stretch_of_the_log_becomes_dead_letters_and_the_rest_is_delivered() {
     let mut world = World::started();
+    world.verdict = 1;
     let account = world.account("acme");
     let stub = Stub::start(&account, |_| Act::ok());
     let endpoint = world.endpoint(&account, &stub.url(), &json!({}));
@@ -74,6 +75,7 @@ fn a_damaged_stretch_of_the_log_becomes_dead_letters_and_the_rest_is_delivered()
 #[test]
 fn an_endpoint_with_a_damaged_record_is_set_aside_and_the_others_are_served() {
     let mut world = World::started();
+    world.verdict = 1;
     let account = world.account("acme");
     let stub = Stub::start(&account, |_| Act::ok());
     let hurt = world.endpoint(&account, &stub.url(), &json!({}));

@@ -76,7 +76,7 @@ async fn a_message_is_proven_for_refused_once_and_delivered_with_the_same_ids() 
         [
             (&delivery, &ok, &json!(2)),
             (&delivery, &refusal, &json!(1)),
-            (&proving, &ok, &json!(0))
+            (&proving, &ok, &json!(null))
         ]
     );
     let queue = world.get(&account, &format!("endpoints/{endpoint}"));

@@ -39,6 +39,8 @@ pub struct World {
     pub address: SocketAddr,
     /// Where TLS is served, if it is.
     pub tls_address: Option<SocketAddr>,
+    /// How `store verify` is to end when the world does: 1 where a test damaged the store.
+    pub verdict: i32,
 }
 
 /// What `account add` printed.
@@ -71,6 +73,7 @@ impl World {
             child: None,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             tls_address: None,
+            verdict: 0,
         };
         for (key, value) in [
             ("HTTP__LISTEN", "127.0.0.1:0"),
@@ -336,7 +339,11 @@ impl World {
         let output = self.cli(&["store", "verify", "--dir", &data]);
         let found = String::from_utf8_lossy(&output.stdout);
         let complaint = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{found}{complaint}");
+        assert_eq!(
+            output.status.code(),
+            Some(self.verdict),
+            "{found}{complaint}"
+        );
     }
 
     /// Where message `id` is at `endpoint`.

@@ -280,6 +280,31 @@ mod tests {
     }
 
     #[test]
+    fn a_database_with_small_segments_is_rewritten_when_it_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Directory::lock(dir.path()).unwrap());
+        let path = dir.path().join("db");
+        let small = sled::Config::new().path(&path).segment_size(512 << 10);
+        let tree = small.flush_every_ms(None).open().unwrap();
+        let marker = Marker {
+            version: Version(5),
+            live: 0,
+        };
+        for (key, stored) in encode_marker(marker) {
+            tree.insert(key, stored).unwrap();
+        }
+        tree.insert("k/1", vec![7; 3000]).unwrap();
+        tree.flush().unwrap();
+        drop(tree);
+        let conf = || String::from_utf8_lossy(&fs::read(path.join("conf")).unwrap()).into_owned();
+        assert!(conf().contains("segment_size: 524288"));
+        let clock = crate::clock::Clock::system();
+        drop(super::super::SledStore::open(dir.path(), settings(), clock).unwrap());
+        assert!(conf().contains("segment_size: 2097152"));
+        assert_eq!(keys(&Directory::lock(dir.path()).unwrap()), 1);
+    }
+
+    #[test]
     fn a_failed_copy_leaves_the_old_database_alone() {
         let dir = tempfile::tempdir().unwrap();
         let directory = Directory::lock(dir.path()).unwrap();
