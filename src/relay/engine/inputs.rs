@@ -140,7 +140,9 @@ impl Engine {
         self.release(attempt);
         self.with(now, read.endpoint, out, |endpoint, _| {
             endpoint.reading = None;
-            endpoint.health.withdraw(now);
+            if read.work.takes_slot() {
+                endpoint.health.withdraw(now);
+            }
             endpoint.bury_damaged(now, job, damaged);
         });
     }
@@ -353,7 +355,10 @@ impl Engine {
             }
             Work::Authenticate => endpoint.auth_due = endpoint.auth_due.max(soon),
         }
-        endpoint.health.withdraw(now);
+        // A read without a slot is no probe, though one may be out.
+        if finished.work.takes_slot() {
+            endpoint.health.withdraw(now);
+        }
         self.refresh(now, id, out);
     }
 

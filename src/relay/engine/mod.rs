@@ -16,6 +16,7 @@
 //! | `expiry.rs`, `waits.rs` | what is too old; wake-ups and clock steps |
 //! | `view.rs`, `ages.rs` | one endpoint as others see it; what waits there by age |
 //! | `settle.rs` | what a finished attempt does to its batch and endpoint |
+//! | `bury.rs` | what becomes dead |
 //! | `slots.rs` | fairness: slots, the slow pool, turns |
 //! | `batch.rs` | one batch: content, id, split |
 //! | `health.rs` | window, suspension, probe |
@@ -29,6 +30,7 @@
 
 mod ages;
 pub mod batch;
+mod bury;
 mod changes;
 pub mod core;
 pub mod endpoint;

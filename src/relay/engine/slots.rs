@@ -60,7 +60,8 @@ pub enum Work {
 }
 
 impl Work {
-    fn takes_slot(self) -> bool {
+    /// Whether it counts as a request.
+    pub(super) fn takes_slot(self) -> bool {
         !matches!(self, Self::Advance | Self::Expire)
     }
 }
