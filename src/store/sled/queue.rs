@@ -8,7 +8,7 @@
 //! back. The overlay keeps all of them, not the newest only, so that a commit that fails can be
 //! taken back while others of the same key stand.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,18 +17,22 @@ use tokio::sync::oneshot;
 use super::disk::LogState;
 use super::limits::Limits;
 use super::recent::Recent;
+use super::redo;
 use super::tail::Tail;
 use crate::clock::Stopwatch;
 use crate::id::{AccountId, Seq};
 use crate::store::{
-    Commit, CommitError, Committed, Durability, Head, Key, KeyRange, Version, Write,
+    Append, Commit, CommitError, Committed, Durability, Head, Key, KeyRange, Version, Write,
 };
 
-/// A group has at most so many commits…
+/// A group has at most so many commits.
 pub const GROUP_COMMITS: usize = 512;
-/// …and at most so many bytes, unless its first commit alone has more: what is much larger has to
-/// be written twice; see `redo.rs`.
+/// Bytes that make a group worth writing at once, although nobody waits for it.
 pub const GROUP_BYTES: usize = 64 << 10;
+/// What the store's own records cost in a group, and what each log does to which it appends:
+/// about its end and the rest of a block.
+const OWN_COST: usize = 32 << 10;
+const LOG_COST: usize = 12 << 10;
 /// How long a relaxed commit waits for a durable one to be written with.
 pub const RELAXED_WAIT: Duration = Duration::from_millis(20);
 
@@ -331,18 +335,28 @@ impl Front {
         }
     }
 
-    /// The next group, in order. Its values stay in the overlay.
-    pub fn take_group(&mut self) -> Vec<Queued> {
-        let mut group: Vec<Queued> = Vec::new();
-        let mut bytes = 0;
-        while let Some(next) = self.queue.front()
-            && group.len() < GROUP_COMMITS
-            && (group.is_empty() || bytes + next.size <= GROUP_BYTES)
-        {
-            bytes += next.size;
-            self.urgent -= usize::from(next.commit.durability == Durability::Durable);
-            group.extend(self.queue.pop_front());
+    /// The next group, in order: what can be written in one go if that may cost `budget`, and at
+    /// least one commit. Its values stay in the overlay.
+    pub fn take_group(&mut self, budget: usize) -> Vec<Queued> {
+        let (mut keys, mut logs) = (HashSet::new(), HashSet::new());
+        let (mut cost, mut count) = (OWN_COST, 0);
+        for queued in self.queue.iter().take(GROUP_COMMITS) {
+            // What several commits of a group leave under one key is written once.
+            let writes = queued.commit.writes.iter();
+            let fresh = writes.filter(|write| keys.insert(write.key()));
+            cost += fresh.map(write_cost).sum::<usize>();
+            for append in &queued.commit.appends {
+                cost += append_cost(append);
+                cost += LOG_COST * usize::from(logs.insert(append.account));
+            }
+            if cost > budget && count > 0 {
+                break;
+            }
+            count += 1;
         }
+        let group: Vec<Queued> = self.queue.drain(..count).collect();
+        let urgent = |queued: &&Queued| queued.commit.durability == Durability::Durable;
+        self.urgent -= group.iter().filter(urgent).count();
         group
     }
 
@@ -421,6 +435,19 @@ impl Front {
     pub fn waiting(&self) -> (usize, usize) {
         (self.queue.len(), self.bytes)
     }
+}
+
+/// What a write costs in its group; see `redo.rs`.
+fn write_cost(write: &Write) -> usize {
+    match write {
+        Write::Put(key, value) => redo::cost(key.as_str().len(), value.len()),
+        Write::Delete(key) => redo::cost(key.as_str().len(), 0),
+    }
+}
+
+/// The same of a message, which is packed into blocks with others.
+fn append_cost(append: &Append) -> usize {
+    5 * (append.message.size() + 80)
 }
 
 /// What a message adds to the disk at most: frame, and its part of the keys of its block.

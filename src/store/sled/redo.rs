@@ -27,21 +27,27 @@ const READY: &[u8] = b"redo!";
 /// Staged changes: this, `+` or `-`, the key.
 const STAGED: &[u8] = b"redo/";
 /// What a piece may cost.
-const PIECE: usize = 384 << 10;
+pub const PIECE: usize = 384 << 10;
+/// The longest value of one stored key, nearly.
+const STORED: usize = 4096;
 
-/// About what a change writes at most: itself, its page of up to 17 such values again after every
-/// ten changes, and both halves when that is split; the constant stands for pages of small values.
-/// Moving a page out of a segment that is being emptied comes on top, at most one for a change,
-/// which is why a segment is five times as large as a piece.
-fn cost((key, value): &Op) -> usize {
-    4 * (key.len() + value.as_ref().map_or(0, Vec::len)) + 4096
+/// About what changing one key to a value of this length writes at most: itself, its page of up to
+/// 17 such values again after every ten changes, and both halves when that is split; the constant
+/// stands for pages of small values. Moving a page out of a segment that is being emptied comes on
+/// top, at most one for a change, which is why a segment is five times as large as a piece.
+pub fn cost(key: usize, value: usize) -> usize {
+    4 * (key + value) + STORED * value.div_ceil(STORED).max(1)
+}
+
+fn cost_of((key, value): &Op) -> usize {
+    cost(key.len(), value.as_ref().map_or(0, Vec::len))
 }
 
 /// Cuts changes into pieces that may be applied one by one.
 pub fn pieces(ops: Vec<Op>) -> Vec<Vec<Op>> {
     let (mut pieces, mut piece, mut costs) = (Vec::new(), Vec::new(), 0);
     for op in ops {
-        let one = cost(&op);
+        let one = cost_of(&op);
         if costs + one > PIECE && !piece.is_empty() {
             pieces.push(std::mem::take(&mut piece));
             costs = 0;
@@ -118,7 +124,7 @@ pub fn finish(
                 continue;
             };
             let op = (key.to_vec(), (*sign == b'+').then(|| value.to_vec()));
-            costs += cost(&op);
+            costs += cost_of(&op);
             piece.push(op);
             if costs > PIECE {
                 write(apply(&std::mem::take(&mut piece)))?;
@@ -132,7 +138,7 @@ pub fn finish(
         let (mut batch, mut found, mut costs) = (sled::Batch::default(), false, 0);
         for key in tree.scan_prefix(STAGED).keys() {
             let key = key.map_err(|error| failed(&error))?;
-            costs += cost(&(key.to_vec(), None));
+            costs += cost(key.len(), 0);
             batch.remove(key);
             found = true;
             if costs > PIECE {
@@ -163,7 +169,7 @@ mod tests {
         assert!(cut.len() > 4);
         assert_eq!(cut.concat(), blocks);
         for piece in &cut {
-            assert!(piece.iter().map(cost).sum::<usize>() <= PIECE);
+            assert!(piece.iter().map(cost_of).sum::<usize>() <= PIECE);
         }
         assert_eq!(pieces(Vec::new()).len(), 1, "an empty batch is one as well");
     }

@@ -29,7 +29,9 @@ use crate::id::{AccountId, Seq};
 use crate::store::{CommitError, Committed, Key, Version, Write, keys};
 
 /// Stored keys that one group trims at most: trimming must not hold up commits.
-const TRIMMED_KEYS: usize = 256;
+const TRIMMED_KEYS: usize = 40;
+/// What the commits of such a group may cost beside that, to be written in one piece with it.
+const BESIDE_TRIM: usize = redo::PIECE / 2;
 /// How often a spent ballast is tried to be restored.
 const BALLAST_RETRY: Duration = Duration::from_secs(10);
 /// Waits between attempts to open the database again.
@@ -100,7 +102,9 @@ impl Writer {
         while self.wait() {
             let (mut group, trim) = {
                 let mut front = self.shared.front();
-                (front.take_group(), front.trims.pop_front())
+                let trim = front.trims.pop_front();
+                let budget = trim.as_ref().map_or(redo::PIECE, |_| BESIDE_TRIM);
+                (front.take_group(budget), trim)
             };
             // sled panics on some kinds of damage.
             let written = catch_unwind(AssertUnwindSafe(|| self.write(&mut group, trim)));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::redo::PIECE;
 use super::*;
 use crate::clock::Timestamp;
 use crate::id::MessageId;
@@ -74,7 +75,7 @@ fn a_commit_that_is_taken_back_uncovers_the_one_before() {
     submit(&mut front, put(A, "first")).unwrap();
     submit(&mut front, put(B, "second")).unwrap();
     assert_eq!(value(&front), Some((Version(12), Some("second".into()))));
-    let mut group = front.take_group();
+    let mut group = front.take_group(usize::MAX);
     let failed = group.pop().unwrap();
     assert!(front.take_back(&[failed], BTreeSet::from([B])).is_empty());
     assert_eq!(value(&front), Some((Version(11), Some("first".into()))));
@@ -88,7 +89,7 @@ fn what_follows_a_failed_commit_on_its_accounts_fails_too() {
     let mut front = front();
     front.learn(A, LogState::default());
     submit(&mut front, append(A, 1)).unwrap();
-    let group = front.take_group();
+    let group = front.take_group(usize::MAX);
     submit(&mut front, append(B, 1)).unwrap();
     let both = commit(&[A, B], Durability::Relaxed);
     submit(&mut front, both).unwrap();
@@ -102,7 +103,7 @@ fn what_follows_a_failed_commit_on_its_accounts_fails_too() {
     assert_eq!(front.head(A), Some(Head::default()));
     assert_eq!(front.head(B).map(|head| head.last), Some(Seq(1)));
     assert_eq!(front.ready(), Ready::Now);
-    assert_eq!(front.take_group().len(), 2);
+    assert_eq!(front.take_group(usize::MAX).len(), 2);
     assert_eq!(front.ready(), Ready::Idle);
 }
 
@@ -138,7 +139,7 @@ fn relaxed_commits_wait_for_a_durable_one_or_their_time() {
     assert!(matches!(front.ready(), Ready::After(left) if left <= RELAXED_WAIT));
     submit(&mut front, put(A, "x")).unwrap();
     assert_eq!(front.ready(), Ready::Now);
-    assert_eq!(front.take_group().len(), 2);
+    assert_eq!(front.take_group(usize::MAX).len(), 2);
     submit(&mut front, commit(&[A], Durability::Relaxed)).unwrap();
     front.mode = Mode::Closed;
     assert_eq!(front.ready(), Ready::Now, "closing waits for nothing");
@@ -150,15 +151,15 @@ fn groups_end_at_their_bounds_and_a_large_commit_goes_alone() {
     for _ in 0..=GROUP_COMMITS {
         submit(&mut front, commit(&[], Durability::Durable)).unwrap();
     }
-    assert_eq!(front.take_group().len(), GROUP_COMMITS);
-    assert_eq!(front.take_group().len(), 1);
-    let large: &'static str = "x".repeat(GROUP_BYTES).leak();
+    assert_eq!(front.take_group(usize::MAX).len(), GROUP_COMMITS);
+    assert_eq!(front.take_group(usize::MAX).len(), 1);
+    let large: &'static str = "x".repeat(PIECE).leak();
     for value in ["x", large, "x"] {
         let mut large = put(A, value);
         large.essential = true;
         submit(&mut front, large).unwrap();
     }
-    let groups: Vec<_> = (0..4).map(|_| front.take_group().len()).collect();
+    let groups: Vec<_> = (0..4).map(|_| front.take_group(PIECE).len()).collect();
     assert_eq!(groups, [1, 1, 1, 0]);
 }
 
