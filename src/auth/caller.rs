@@ -9,6 +9,7 @@
 //! one read per request, which the store answers from memory (`store/sled/recent.rs`).
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::credentials::{digest, is_api_key};
 use crate::clock::Timestamp;
+use crate::domain::actor::{ActingUser, Role};
 use crate::domain::api_key::ApiKey;
 use crate::domain::api_login::ApiLogin;
 use crate::domain::secret::{Context, Sealed};
@@ -69,6 +71,17 @@ pub struct Caller {
     pub per_minute: Option<u32>,
     /// The API login, where it is one.
     pub login: Option<Arc<str>>,
+    /// The user whose token came, alone or beside an API login.
+    pub user: Option<CallingUser>,
+}
+
+/// A user who calls, or for whom an API login calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallingUser {
+    /// Who acts.
+    pub acting: ActingUser,
+    /// What it is to the account; none for a customer.
+    pub role: Option<Role>,
 }
 
 impl Caller {
@@ -79,6 +92,18 @@ impl Caller {
             subject: Subject::Login(id.clone()),
             per_minute: login.per_minute,
             login: Some(id),
+            user: None,
+        }
+    }
+
+    /// Somebody who proves nothing, or only by the arguments of what it asks for.
+    pub fn unproved(account: AccountId, client: Option<IpAddr>) -> Self {
+        Self {
+            account,
+            subject: client.map_or(Subject::Operator, Subject::Address),
+            per_minute: None,
+            login: None,
+            user: None,
         }
     }
 
@@ -89,6 +114,7 @@ impl Caller {
             subject: Subject::Operator,
             per_minute: None,
             login: None,
+            user: None,
         }
     }
 }
@@ -138,6 +164,7 @@ impl Callers {
                 subject: Subject::Key(key.id),
                 per_minute: key.per_minute,
                 login: None,
+                user: None,
             };
             (key, caller)
         }))

@@ -15,6 +15,7 @@ use super::layers::{Entries, Entry, Value};
 use super::mistake::{Mistake, Source, meant};
 use super::units::{self, NotAQuantity, duration_text, size_text};
 use crate::clock::Millis;
+use crate::id::AccountId;
 
 /// Why a value is not what its key takes, and what to write instead.
 pub struct Refusal {
@@ -259,6 +260,11 @@ impl Reader {
         self.take(key, optional_path)
     }
 
+    /// An account's reference; empty = none.
+    pub fn optional_account(&mut self, key: &'static str) -> Option<AccountId> {
+        self.take(key, optional_account)
+    }
+
     /// Socket addresses: one, a list, or the empty text for none.
     pub fn addresses(&mut self, key: &'static str) -> Vec<SocketAddr> {
         self.take(key, |value| each(value, address))
@@ -384,6 +390,17 @@ fn optional_path(value: &Value) -> Result<Option<PathBuf>, Refusal> {
         return Err(Refusal::new("a path has no NUL", "write an absolute path"));
     }
     Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+}
+
+fn optional_account(value: &Value) -> Result<Option<AccountId>, Refusal> {
+    let text = text_of(value)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        let instead = "write a reference as hookrelay account list shows it, 12 characters";
+        Refusal::new("is no reference of an account", instead)
+    })
 }
 
 /// Reads one item, a list of items, or a word with items between commas.

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::layers::Value;
 use super::read::{Reader, Refusal, size_of, text_of};
 use crate::clock::Millis;
+use crate::id::AccountId;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -32,6 +33,8 @@ pub struct Http {
     pub trusted_proxies: Vec<IpNet>,
     /// Plain requests from loopback pass (development).
     pub insecure_loopback: bool,
+    /// The account of requests that name none.
+    pub default_account: Option<AccountId>,
     /// Longest request body in bytes.
     pub max_body: u64,
     /// For the header block.
@@ -230,6 +233,7 @@ pub(super) fn http(r: &mut Reader) -> Http {
         tls_key: r.optional_path("http.tls_key"),
         trusted_proxies: r.networks("http.trusted_proxies"),
         insecure_loopback: r.flag("http.insecure_loopback"),
+        default_account: r.optional_account("http.default_account"),
         max_body: r.size("http.max_body", KIB..=64 * MIB),
         header_deadline: r.duration("http.header_deadline", seconds_to_minutes()),
         body_deadline: r.duration("http.body_deadline", seconds_to_minutes()),

@@ -1,11 +1,12 @@
 //! Accounts (tenants).
 //!
-//! Owns the account record (`protocols/domain.md` 2.1) and the uniqueness of names. Does not
-//! know its credentials or endpoints, which have files of their own.
+//! Owns the account record (`protocols/domain.md` 2.1), its settings, and the uniqueness of names.
+//! Does not know its credentials or endpoints, which have files of their own.
 
 use serde::{Deserialize, Serialize};
 
 use super::text;
+use super::zone::Zone;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::AccountId;
@@ -23,6 +24,56 @@ pub struct Account {
     pub name: String,
     /// When it was created.
     pub created_at: Timestamp,
+    /// What the operator set for it.
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+/// What an operator sets for an account (`protocols/domain.md` 2.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The zone of its zone-less times.
+    pub time_zone: Zone,
+    /// Digits put before national phone numbers.
+    pub default_country_code: Option<String>,
+    /// The user who owns leads that come without one.
+    pub default_owner: Option<u64>,
+    /// Host names that select this account when a request carries no account credential.
+    pub hosts: Vec<String>,
+    /// Base of the links of `user_login_link`.
+    pub dashboard_url: Option<String>,
+    /// Base of the links of `create_hosted_checkout`.
+    pub checkout_url: Option<String>,
+    /// Sources that a lead may be given on the leads surface.
+    pub lead_sources: Vec<String>,
+    /// Statuses of its own; 0 is none.
+    pub custom_statuses: Vec<CustomStatus>,
+}
+
+/// A lead status of an account's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomStatus {
+    /// From 1 upward.
+    pub id: u32,
+    /// Unique without regard to case.
+    pub name: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let sources = "website, referral, social, campaign, email, phone, manual, other";
+        Self {
+            time_zone: Zone::default(),
+            default_country_code: None,
+            default_owner: None,
+            hosts: Vec::new(),
+            dashboard_url: None,
+            checkout_url: None,
+            lead_sources: sources.split(", ").map(str::to_owned).collect(),
+            custom_statuses: Vec::new(),
+        }
+    }
 }
 
 /// Creates an account under the fresh reference `id`.
@@ -36,10 +87,22 @@ pub async fn create(tx: &Tx, id: AccountId, name: &str) -> Result<Account> {
         id,
         name,
         created_at: tx.now(),
+        settings: Settings::default(),
     };
     tx.put(by_name, &id)?;
     tx.put(keys::account(id), &account)?;
     Ok(account)
+}
+
+/// The account with this reference.
+pub async fn by_id(tx: &Tx, id: AccountId) -> Result<Account> {
+    let found = tx.read(&keys::account(id)).await?;
+    found.ok_or_else(|| Error::not_found("There is no such account"))
+}
+
+/// The account that one of its hosts selects; `host` without port, in lower case.
+pub async fn by_host(tx: &Tx, host: &str) -> Result<Option<AccountId>> {
+    tx.read(&keys::host(host)).await
 }
 
 /// The account with this reference or, failing that, this name.

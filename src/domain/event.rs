@@ -1,7 +1,8 @@
 //! The event catalog: types and data of the notifications this program emits itself.
 //!
-//! Owns the operational types (`protocols/notifications.md` 4.7) and how they are appended. Does
-//! not know who receives them.
+//! Owns the names of all types (`protocols/notifications.md` section 4), how one is appended, and
+//! the data of the operational types (4.7). The data of the others stands beside the entity of
+//! which they speak. Does not know who receives them.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::endpoint::{DisabledReason, Endpoint};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::id::{EndpointId, MessageId};
+use crate::id::{AccountId, EndpointId, MessageId};
 use crate::store::tx::encode;
 use crate::store::{Targets, Tx};
 
@@ -21,6 +22,81 @@ pub const OPERATIONAL: [&str; 5] = [
     "endpoint_enabled",
     "message_dead",
 ];
+
+/// Types of every other notification that this program emits of its own: nobody else may use them.
+const ENTITIES: [&str; 45] = [
+    "new_user",
+    "update_user",
+    "user_token",
+    "user_login_link",
+    "user_logged_in",
+    "password_setup",
+    "invites_issued",
+    "system_email",
+    "new_contact",
+    "update_contact",
+    "delete_contact",
+    "new_list",
+    "update_list",
+    "delete_list",
+    "list_member_added",
+    "list_member_removed",
+    "new_tag",
+    "update_tag",
+    "delete_tag",
+    "automation_enrolled",
+    "new_lead",
+    "update_lead",
+    "delete_lead",
+    "leads_merged",
+    "lead_tags",
+    "lead_transferred",
+    "new_lead_note",
+    "delete_lead_note",
+    "new_appointment",
+    "update_appointment",
+    "delete_appointment",
+    "new_order",
+    "update_order",
+    "new_hosted_checkout",
+    "new_conversation",
+    "conversation_message",
+    "conversation_status",
+    "conversation_transfer",
+    "conversation_fields",
+    "conversation_tags",
+    "delete_conversation",
+    "sms",
+    "call",
+    "custom_channel_outgoing",
+    "custom_channel_incoming",
+];
+/// The rest of them.
+const OTHERS: [&str; 6] = [
+    "new_suggestion",
+    "new_subaccount",
+    "delete_subaccount",
+    "credits_granted",
+    "auto_recharge",
+    "remote_data_changed",
+];
+
+/// Whether a type is one of the catalog, other than `generic`.
+pub fn is_reserved(event_type: &str) -> bool {
+    let lists = [&OPERATIONAL[..], &ENTITIES, &OTHERS];
+    lists.iter().any(|list| list.contains(&event_type))
+}
+
+/// Appends a notification for every endpoint that wants its type.
+pub async fn emit(
+    tx: &Tx,
+    account: AccountId,
+    event_type: &str,
+    data: &(impl Serialize + Sync),
+) -> Result<MessageId> {
+    let data: Bytes = encode(data)?;
+    tx.append(account, event_type, Targets::All, data).await
+}
 
 /// Whether a type is operational.
 pub fn is_operational(event_type: &str) -> bool {

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod acknowledgement;
+pub mod actor;
 pub mod api_key;
 pub mod api_login;
 pub mod attempt_log;
@@ -15,9 +16,12 @@ pub mod endpoint;
 pub mod event;
 pub mod idempotency;
 pub mod job;
+pub mod layout;
 pub mod message;
 pub mod registration;
 pub mod secret;
+pub mod sequence;
 pub mod subject;
 pub mod text;
+pub mod words;
 pub mod zone;

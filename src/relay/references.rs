@@ -17,6 +17,7 @@ use crate::domain::dead_letter::DeadRange;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::idempotency;
 use crate::domain::job::Job;
+use crate::domain::layout;
 use crate::id::AccountId;
 use crate::store::{Key, keys};
 
@@ -64,6 +65,7 @@ fn unreadable(error: &serde_json::Error) -> String {
 pub fn demands(key: &Key, bytes: &[u8]) -> Result<Vec<Demand>, String> {
     let directory = key.parts().next().unwrap_or_default();
     match directory {
+        "host" => Ok(vec![exists(keys::account(read(bytes)?))]),
         "installation" | "meta" => Ok(Vec::new()),
         "account" => {
             let account: Account = read(bytes)?;
@@ -113,7 +115,38 @@ pub fn demands(key: &Key, bytes: &[u8]) -> Result<Vec<Demand>, String> {
             Some(_) => Ok(Vec::new()),
             None => Err("it names no key".to_owned()),
         },
-        _ => Err("nothing of this name is known".to_owned()),
+        "next" => {
+            read::<u64>(bytes)?;
+            Ok(vec![exists(keys::account(account_of(key)?))])
+        }
+        _ => entity(directory, key, bytes),
+    }
+}
+
+/// What the entities of an account and their indexes demand.
+fn entity(directory: &str, key: &Key, bytes: &[u8]) -> Result<Vec<Demand>, String> {
+    let of = |table: &[(&'static str, &'static str)]| {
+        let row = table.iter().find(|(name, _)| *name == directory);
+        row.map(|(_, kind)| *kind)
+    };
+    let account = account_of(key)?;
+    let id = || keys::id_of(key).ok_or("it names no entity");
+    if layout::RECORDS.contains(&directory) {
+        read::<serde_json::Value>(bytes)?;
+        is_at(key, &keys::record(directory, account, id()?))?;
+        Ok(vec![exists(keys::account(account))])
+    } else if let Some(kind) = of(layout::PARTS) {
+        read::<serde_json::Value>(bytes)?;
+        let owner = key.parts().nth(2).unwrap_or_default();
+        let owner = u64::from_str_radix(owner, 16).map_err(|_| "it names no owner")?;
+        is_at(key, &keys::part(directory, account, owner, id()?))?;
+        Ok(vec![exists(keys::record(kind, account, owner))])
+    } else if let Some(kind) = of(layout::UNIQUE) {
+        Ok(vec![exists(keys::record(kind, account, read(bytes)?))])
+    } else if let Some(kind) = of(layout::MEMBERS) {
+        Ok(vec![exists(keys::record(kind, account, id()?))])
+    } else {
+        Err("nothing of this name is known".to_owned())
     }
 }
 
@@ -173,6 +206,7 @@ fn is_at(key: &Key, expected: &Key) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
+    use crate::domain::account;
     use crate::id::EndpointId;
 
     const A: AccountId = AccountId::from_number(7);
@@ -184,6 +218,7 @@ mod tests {
             id: A,
             name: "Shop".into(),
             created_at: Timestamp(1),
+            settings: account::Settings::default(),
         };
         let bytes = serde_json::to_vec(&account).unwrap();
         let found = demands(&keys::account(A), &bytes).unwrap();

@@ -8,6 +8,7 @@
 //! | `installation` | what the installation keeps for itself |
 //! | `account/<account>` | an account |
 //! | `account-name/<name>` | account id: names are unique for operators |
+//! | `host/<host name, hex>` | account id: hosts are unique over all accounts |
 //! | `login/<ai_login_id, hex>` | an API login, unique over all accounts |
 //! | `login-hash/<16 hex>/<ai_login_id, hex>` | account id, by the first 8 bytes of the login's SHA-256 |
 //! | `key/<digest>` | an API key, unique over all accounts |
@@ -23,6 +24,11 @@
 //! | `attempt/<account>/<endpoint>/<slot>` | one attempt; slots are used in rotation |
 //! | `seen/<account>` | how far the tail reader has come |
 //! | `idem/<account>/<surface>/<value>` | an idempotency record |
+//! | `next/<account>/<kind>` | the next integer id of that kind |
+//! | `<kind>/<account>/<id>` | an entity with an integer id; the kinds are in the table below |
+//! | `<kind>/<account>/<owner id>/<id>` | an entity that belongs to another |
+//! | `<index>/<account>/<text, hex>` | id, where the text is unique in the account |
+//! | `<index>/<account>/<group, hex>/<id>` | empty: an entity under a value that several share |
 //! | `end/<hour>/<key>` | empty: `key` may be removed after that hour |
 //! | `log/<account>/<first seq>` | a block of messages (the store's own) |
 //! | `meta/…` | the store's own bookkeeping |
@@ -141,6 +147,11 @@ pub fn account_name(name: &str) -> Key {
         "account-name/{}",
         hex(name.to_lowercase().as_bytes())
     ))
+}
+
+/// `host/<host name>`.
+pub fn host(name: &str) -> Key {
+    Key(format!("host/{}", hex(name.as_bytes())))
 }
 
 /// `login/<ai_login_id>`.
@@ -283,6 +294,54 @@ pub fn idempotency(account: AccountId, surface: &str, value: &str) -> Key {
         "idem/{account}/{surface}/{}",
         hex(value.as_bytes())
     ))
+}
+
+/// `next/<account>/<kind>`.
+pub fn counter(account: AccountId, kind: &str) -> Key {
+    Key(format!("next/{account}/{kind}"))
+}
+
+/// `<kind>/<account>/<id>`.
+pub fn record(kind: &str, account: AccountId, id: u64) -> Key {
+    Key(format!("{kind}/{account}/{id:016x}"))
+}
+
+/// All entities of a kind, by id.
+pub fn records(kind: &str, account: AccountId) -> KeyRange {
+    KeyRange::below(&format!("{kind}/{account}/"))
+}
+
+/// `<kind>/<account>/<owner>/<id>`.
+pub fn part(kind: &str, account: AccountId, owner: u64, id: u64) -> Key {
+    Key(format!("{kind}/{account}/{owner:016x}/{id:016x}"))
+}
+
+/// All entities of a kind that belong to `owner`, by id.
+pub fn parts(kind: &str, account: AccountId, owner: u64) -> KeyRange {
+    KeyRange::below(&format!("{kind}/{account}/{owner:016x}/"))
+}
+
+/// `<index>/<account>/<text>`: a text as it is compared.
+pub fn unique(index: &str, account: AccountId, text: &str) -> Key {
+    Key(format!("{index}/{account}/{}", hex(text.as_bytes())))
+}
+
+/// `<index>/<account>/<group>/<id>`: a value as it is compared.
+pub fn member(index: &str, account: AccountId, group: &str, id: u64) -> Key {
+    Key(format!(
+        "{index}/{account}/{}/{id:016x}",
+        hex(group.as_bytes())
+    ))
+}
+
+/// All entities under a value, by id.
+pub fn members(index: &str, account: AccountId, group: &str) -> KeyRange {
+    KeyRange::below(&format!("{index}/{account}/{}/", hex(group.as_bytes())))
+}
+
+/// The integer id at the end of a key.
+pub fn id_of(key: &Key) -> Option<u64> {
+    u64::from_str_radix(key.last_part(), 16).ok()
 }
 
 /// `end/<hour>/<key>`: `key` may be removed once the hour of `time` is over.

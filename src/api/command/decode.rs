@@ -16,10 +16,6 @@ use crate::error::{Error, Result};
 /// Parts of a multipart body.
 const MAX_PARTS: usize = 1000;
 
-/// A text that has U+0000 in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HasNull;
-
 /// The parameters of one call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Params {
@@ -36,28 +32,28 @@ impl Params {
             .map(String::as_str)
     }
 
-    /// A one-line text: runs of control characters become one space, white space around it goes;
-    /// what is empty then is absent. U+0000 is refused.
-    pub fn text(&self, name: &str) -> Result<Option<String>, HasNull> {
-        let Some(raw) = self.get(name) else {
-            return Ok(None);
-        };
-        if raw.contains('\0') {
-            return Err(HasNull);
+    /// Pairs as those of a body.
+    pub fn of<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let pairs = pairs.into_iter();
+        Self {
+            query: BTreeMap::new(),
+            body: pairs
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
         }
-        let mut text = String::with_capacity(raw.len());
-        let mut in_run = false;
-        for character in raw.chars() {
-            let control = character.is_control();
-            match (control, in_run) {
-                (false, _) => text.push(character),
-                (true, false) => text.push(' '),
-                (true, true) => {}
+    }
+
+    /// The same with the credentials of `outer`, if it has none of its own.
+    #[must_use]
+    pub fn or_credentials(mut self, outer: &Self, names: &[&str]) -> Self {
+        if names.iter().all(|name| self.credential(name).is_none()) {
+            for name in names {
+                if let Some(value) = outer.credential(name) {
+                    self.body.insert((*name).to_owned(), value.to_owned());
+                }
             }
-            in_run = control;
         }
-        let text = text.trim();
-        Ok((!text.is_empty()).then(|| text.to_owned()))
+        self
     }
 
     /// A credential, taken as it is from the first place where it is not blank.
@@ -153,17 +149,9 @@ mod tests {
         assert_eq!(params.get("b"), Some("query"));
         assert_eq!(params.credential("key"), Some("query"));
         assert_eq!(params.credential("none"), None);
-        assert_eq!(params.text("t"), Ok(Some("x y".to_owned())));
-        assert_eq!(params.text("e"), Ok(None));
-        assert_eq!(params.text("none"), Ok(None));
         assert_eq!(
             params.canonical(&["key", "t", "e"]),
             r#"{"a":"body","b":"query"}"#
         );
-        let params = Params {
-            query: map(&[("z", "x")]),
-            body: map(&[("z", "x\0")]),
-        };
-        assert_eq!(params.text("z"), Err(HasNull));
     }
 }

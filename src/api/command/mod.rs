@@ -3,9 +3,11 @@
 //! Owns its mount, its credentials and its wire forms. Each command is a file in `commands/` and
 //! a row of the table there.
 
+mod call;
 mod commands;
 mod decode;
 mod encode;
+mod form;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,6 +19,9 @@ use bytes::Bytes;
 use hyper::StatusCode;
 
 pub use decode::Params;
+
+use call::{CommandCall, Done};
+use commands::{Class, Failure};
 
 use super::front::{Answer, Call, Core, Gate, Head, Mount, Refusal, Surface, refused};
 use crate::auth::caller::Caller;
@@ -59,16 +64,7 @@ impl Surface for Command {
             Refusal::UnknownRoute => (StatusCode::NOT_FOUND, "Not found"),
             Refusal::UnknownMethod => (StatusCode::METHOD_NOT_ALLOWED, "POST required"),
             Refusal::Encoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Malformed request"),
-            Refusal::Failed(error) => match error.kind {
-                Kind::Invalid | Kind::Conflict => (StatusCode::OK, error.message.as_ref()),
-                Kind::Unauthenticated => (StatusCode::OK, "Authentication failed"),
-                Kind::Forbidden => (StatusCode::OK, "Permission denied"),
-                Kind::NotFound => (StatusCode::OK, "Record does not exist"),
-                Kind::Limited { .. } => (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded"),
-                Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Request is too large"),
-                Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
-                Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
-            },
+            Refusal::Failed(error) => told(error),
         };
         encode::failed(status, &[text])
     }
@@ -79,29 +75,77 @@ impl Surface for Command {
 
     async fn identify(&self, head: &Head, input: Option<&Arc<Params>>) -> Result<Caller> {
         let params = input.ok_or_else(Error::internal)?;
+        self.caller(head, params).await
+    }
+
+    fn canonical(&self, _: &Head, input: &Arc<Params>) -> Result<Option<Cow<'static, str>>> {
+        let command = input.get("ai_command").and_then(commands::find);
+        if command.is_some_and(|command| command.repeats || command.class == Class::Own) {
+            return Ok(None);
+        }
+        Ok(Some(input.canonical(&CREDENTIALS).into()))
+    }
+}
+
+impl Command {
+    /// Who makes a call with these parameters.
+    async fn caller(&self, head: &Head, params: &Params) -> Result<Caller> {
+        let core = &self.core;
         let credential = |name| params.credential(name);
+        let command = params.get("ai_command").and_then(commands::find);
+        let is_own = command.is_some_and(|command| command.class == Class::Own);
+        // What proves the user of such a command is an argument of it.
+        let token = credential("ai_token").filter(|_| !is_own);
         let caller = if let Some(token) = credential("ai_sitecom_token") {
-            self.core.by_sitecom_token(head.client, token).await?
+            core.by_sitecom_token(head.client, token).await?
         } else if let Some(login) = credential("ai_login_id") {
             let Some(password) = credential("ai_login_password") else {
                 return Err(Error::unauthenticated());
             };
-            self.core.by_login(head.client, login, password).await?
-        } else if credential("ai_login_password").is_some() || credential("ai_token").is_none() {
+            core.by_login(head.client, login, password).await?
+        } else if credential("ai_login_password").is_some() {
             return Err(Error::unauthenticated());
+        } else if is_own {
+            return core.by_host(head).await;
+        } else if token.is_some() {
+            return Err(core.wrong_credential(head.client));
         } else {
-            return Err(self.core.wrong_credential(head.client));
+            return Err(Error::unauthenticated());
         };
         // No user has a token yet, so every one that is given is wrong, and a wrong credential
         // fails whatever stands beside it.
-        match credential("ai_token") {
+        match token {
             None => Ok(caller),
-            Some(_) => Err(self.core.wrong_credential(head.client)),
+            Some(_) => Err(core.wrong_credential(head.client)),
         }
     }
 
-    fn canonical(&self, _: &Head, input: &Arc<Params>) -> Result<Option<Cow<'static, str>>> {
-        Ok(Some(input.canonical(&CREDENTIALS).into()))
+    /// The outcome of a call, as it goes out.
+    async fn outcome(&self, call: Call<Arc<Params>>) -> Result<Answer, (Failure, bool)> {
+        let plain = |failure| (failure, false);
+        let call = CommandCall::of(call)
+            .await
+            .map_err(|error| plain(error.into()))?;
+        let command = commands::named(&mut call.form()).map_err(plain)?;
+        let done = commands::run(command, &call).await;
+        match done.map_err(|failure| (failure, command.tells_json))? {
+            Done::Reply(reply) => Ok(reply.answer()),
+            Done::Answer(answer) => Ok(answer),
+        }
+    }
+}
+
+/// Status and text of an error.
+fn told(error: &Error) -> (StatusCode, &str) {
+    match error.kind {
+        Kind::Invalid | Kind::Conflict => (StatusCode::OK, error.message.as_ref()),
+        Kind::Unauthenticated => (StatusCode::OK, "Authentication failed"),
+        Kind::Forbidden => (StatusCode::OK, "Permission denied"),
+        Kind::NotFound => (StatusCode::OK, "Record does not exist"),
+        Kind::Limited { .. } => (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded"),
+        Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Request is too large"),
+        Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
+        Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
     }
 }
 
@@ -121,11 +165,22 @@ pub fn mount(core: &Arc<Core>) -> Mount {
 }
 
 async fn answer(surface: &Command, call: Call<Arc<Params>>) -> Response {
-    match commands::run(&call).await {
-        Ok(answer) => answer.into_response(),
-        Err(commands::Failure::Findings(texts)) => {
-            encode::failed(StatusCode::OK, &texts).into_response()
+    let head = call.head.clone();
+    let (failure, tells_json) = match surface.outcome(call).await {
+        Ok(answer) => return answer.into_response(),
+        Err(failed) => failed,
+    };
+    let texts = match failure {
+        Failure::Findings(texts) => texts,
+        Failure::Error(error) if tells_json && told(&error).0 == StatusCode::OK => {
+            vec![told(&error).1.to_owned()]
         }
-        Err(commands::Failure::Error(error)) => refused(surface, &call.head, &error),
-    }
+        Failure::Error(error) => return refused(surface, &head, &error),
+    };
+    let answer = if tells_json {
+        encode::failed(StatusCode::OK, &[encode::as_json(&texts)])
+    } else {
+        encode::failed(StatusCode::OK, &texts)
+    };
+    answer.into_response()
 }

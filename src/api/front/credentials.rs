@@ -5,8 +5,9 @@
 
 use std::net::IpAddr;
 
-use super::Core;
+use super::{Core, Head};
 use crate::auth::caller::Caller;
+use crate::domain::account;
 use crate::error::{Error, Result};
 use crate::limit::Failing;
 
@@ -52,6 +53,18 @@ impl Core {
             }
             None => Err(self.counted(counter)),
         }
+    }
+
+    /// Somebody without a credential: the account is the one whose hosts hold the request's `Host`,
+    /// else `http.default_account` (`protocols/domain.md` section 9).
+    pub async fn by_host(&self, head: &Head) -> Result<Caller> {
+        let account = match head.host() {
+            Some(host) => account::by_host(&self.db.view(), &host).await?,
+            None => None,
+        };
+        let account = account.or(self.settings.default_account);
+        let account = account.ok_or_else(Error::unauthenticated)?;
+        Ok(Caller::unproved(account, head.client))
     }
 
     /// Counts a wrong key or token of this client and gives the answer to it.

@@ -326,6 +326,17 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
             .await
     }
 
+    /// A call beside this one, with its own commit and without the `Idempotency-Key`.
+    #[must_use]
+    pub fn apart(&self, caller: Caller, input: I) -> Self {
+        Self {
+            caller,
+            input,
+            claim: None,
+            ..self.clone()
+        }
+    }
+
     /// As [`Call::commit`], for orders of the operator, which are stored even at a disk limit.
     pub async fn commit_order<F, U>(&self, body: F) -> Result<Answer>
     where

@@ -39,6 +39,7 @@ pub use surface::{Answer, Head, Refusal, Surface};
 
 use crate::auth::caller::Callers;
 use crate::clock::Millis;
+use crate::id::AccountId;
 use crate::limit::Limits;
 use crate::store::Database;
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Plain HTTP from this machine counts as secure: for development.
     pub insecure_loopback: bool,
+    /// The account of requests that name none.
+    pub default_account: Option<AccountId>,
     /// Bytes of a request body.
     pub max_body: usize,
     /// From the start of a connection or the end of the last answer to the end of the next
@@ -70,6 +73,7 @@ impl Default for Settings {
         Self {
             trusted_proxies: Vec::new(),
             insecure_loopback: false,
+            default_account: None,
             max_body: 1024 * 1024,
             header_deadline: Millis::seconds(10),
             body_deadline: Millis::seconds(10),

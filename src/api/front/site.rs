@@ -14,7 +14,7 @@ use axum::extract::Extension;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, StatusCode, Uri, Version};
@@ -174,6 +174,12 @@ impl Site {
         let client = origin
             .peer
             .map(|peer| secure::client(settings, peer, &parts.headers));
+        // HTTP/2 names the host in the request's target.
+        if let Some(authority) = parts.uri.authority()
+            && let Ok(host) = HeaderValue::from_str(authority.as_str())
+        {
+            parts.headers.entry(HOST).or_insert(host);
+        }
         let head = Head {
             id,
             method: parts.method.clone(),

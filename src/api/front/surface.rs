@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, StatusCode};
 
 use crate::auth::caller::Caller;
@@ -47,6 +47,17 @@ impl Head {
     /// The path in its one spelling, whatever the spelling it came in.
     pub fn path(&self) -> String {
         super::path::spell(&self.segments)
+    }
+
+    /// The host that the request is for, without its port, in lower case.
+    pub fn host(&self) -> Option<String> {
+        let host = self.header(HOST.as_str())?;
+        let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if is_port(port) => name,
+            _ => host,
+        };
+        Some(name.to_ascii_lowercase())
     }
 
     /// A header's text, trimmed; none when it is absent, empty or not ASCII.

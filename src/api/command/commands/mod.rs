@@ -1,26 +1,26 @@
 //! The commands, one file each, and the table that finds them.
 //!
-//! Owns what every command shares: its call, its outcome, its place in the table. Effects are
-//! the domain's.
+//! Owns what every command shares: its place in the table, who may call it, its outcome. Effects
+//! are the domain's.
 
 mod authenticate_notifications;
 mod ping;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 
-use super::Params;
-use super::decode::HasNull;
-use crate::api::front::{Answer, Call};
+use super::call::{CommandCall, Done};
+use super::form::Form;
+use crate::domain::actor::Rights;
 use crate::error::Error;
 
-/// A call of a command.
-type CommandCall = Call<Arc<Params>>;
 /// What a command comes to.
-type Outcome<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>>;
+type Outcome = Result<Done, Failure>;
+/// The same, later.
+type Running<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// Why a command failed.
+#[derive(Debug)]
 pub enum Failure {
     /// Everything that is wrong with the parameters, in table order.
     Findings(Vec<String>),
@@ -34,57 +34,77 @@ impl From<Error> for Failure {
     }
 }
 
-/// Everything that is wrong with the parameters of a call, as it is found: reported together.
-#[derive(Default)]
-struct Findings(Vec<String>);
+/// Who may call a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// An API credential.
+    Api,
+    /// An API credential, or a user's token alone.
+    User,
+    /// Proved by the command's own arguments; an API credential is not needed.
+    Own,
+}
 
-impl Findings {
-    /// The one-line text of an optional parameter.
-    fn text(&mut self, call: &CommandCall, name: &str) -> Option<String> {
-        call.input.text(name).unwrap_or_else(|HasNull| {
-            self.0
-                .push(format!("Invalid value for parameter \"{name}\""));
-            None
-        })
-    }
-
-    /// Goes on only if nothing was found.
-    fn none(self) -> Result<(), Failure> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Failure::Findings(self.0))
-        }
-    }
+/// A command of the table.
+#[derive(Clone, Copy)]
+pub struct Command {
+    /// `ai_command`.
+    pub name: &'static str,
+    /// Who may call it.
+    pub class: Class,
+    /// An `Idempotency-Key` is ignored.
+    pub repeats: bool,
+    /// Failures are told as JSON text.
+    pub tells_json: bool,
+    run: for<'a> fn(&'a CommandCall) -> Running<'a>,
 }
 
 /// Characters of an unknown name that are shown again.
 const MAX_SHOWN: usize = 64;
 
-/// How a command is run.
-type Run = fn(&CommandCall) -> Outcome<'_>;
+macro_rules! command {
+    ($module:ident, $class:ident $(, $flag:ident)*) => {
+        Command {
+            $($flag: true,)*
+            ..Command {
+                name: stringify!($module),
+                class: Class::$class,
+                repeats: false,
+                tells_json: false,
+                run: |call| Box::pin($module::run(call)),
+            }
+        }
+    };
+}
 
 /// `ai_command` and what it does (`protocols/command-api.md` section 4).
-const TABLE: [(&str, Run); 2] = [
-    ("authenticate_notifications", |call| {
-        Box::pin(authenticate_notifications::run(call))
-    }),
-    ("ping", |call| Box::pin(ping::run(call))),
+const TABLE: &[Command] = &[
+    command!(authenticate_notifications, Api),
+    command!(ping, User),
 ];
 
-/// Runs the command that the call names.
-pub async fn run(call: &CommandCall) -> Result<Answer, Failure> {
-    let mut findings = Findings::default();
-    let name = findings.text(call, "ai_command");
-    findings.none()?;
-    let Some(name) = name else {
-        let missing = "ERROR: Required parameter \"ai_command\" missing";
-        return Err(Failure::Findings(vec![missing.to_owned()]));
+/// The command of this name, as far as it is known.
+pub fn find(name: &str) -> Option<&'static Command> {
+    TABLE.iter().find(|command| command.name == name)
+}
+
+/// The command that a call names, in a call that may name every one.
+pub fn named(form: &mut Form<'_>) -> Result<&'static Command, Failure> {
+    form.need(&["ai_command"]);
+    let Some(name) = form.typed("ai_command", |name| Some(name.to_owned())) else {
+        return Err(Failure::Findings(form.found()));
     };
-    if let Some((_, command)) = TABLE.iter().find(|(known, _)| *known == name) {
-        return command(call).await;
+    find(&name).ok_or_else(|| {
+        let shown: String = name.chars().take(MAX_SHOWN).collect();
+        Failure::Findings(vec![format!("Unknown command \"{shown}\"")])
+    })
+}
+
+/// Runs a command for a caller who may call it.
+pub async fn run(command: &Command, call: &CommandCall) -> Outcome {
+    let is_user = matches!(call.actor.rights, Rights::User { .. });
+    if is_user && command.class == Class::Api {
+        return Err(Error::forbidden("Permission denied").into());
     }
-    let shown: String = name.chars().take(MAX_SHOWN).collect();
-    let unknown = format!("Unknown command \"{shown}\"");
-    Err(Failure::Findings(vec![unknown]))
+    (command.run)(call).await
 }

@@ -1,0 +1,149 @@
+//! One call of a command, alone or as an item of a batch.
+//!
+//! Owns what every command may touch: its parameters, its account, who acts, and its one commit.
+//! Does not know which command it is.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Params;
+use super::commands::Failure;
+use super::encode::Reply;
+use super::form::Form;
+use crate::api::front::{Answer, Call, Core};
+use crate::auth::caller::Caller;
+use crate::domain::account::{self, Account};
+use crate::domain::actor::{Actor, Rights};
+use crate::error::{Error, Result};
+use crate::store::Tx;
+
+/// What a command comes to.
+#[derive(Debug)]
+pub enum Done {
+    /// Its reply.
+    Reply(Reply),
+    /// The answer as it goes out: to a request with an `Idempotency-Key` it may be an earlier one.
+    Answer(Answer),
+}
+
+/// A call of a command.
+#[derive(Debug)]
+pub struct CommandCall {
+    /// The caller's account.
+    pub account: Account,
+    /// Who acts.
+    pub actor: Actor,
+    http: Call<Arc<Params>>,
+    is_item: bool,
+}
+
+impl CommandCall {
+    /// The call of a request.
+    pub async fn of(http: Call<Arc<Params>>) -> Result<Self> {
+        Self::new(http, false).await
+    }
+
+    /// The call of an item of a batch: it has its own parameters, maybe its own caller, and its
+    /// own commit.
+    pub async fn item(&self, params: Params, caller: Caller) -> Result<Self> {
+        Self::new(self.http.apart(caller, Arc::new(params)), true).await
+    }
+
+    async fn new(http: Call<Arc<Params>>, is_item: bool) -> Result<Self> {
+        let account = account::by_id(&http.core.db.view(), http.caller.account).await?;
+        let user = http.caller.user.as_ref();
+        let rights = match user {
+            Some(user) if http.caller.login.is_none() => Rights::User {
+                id: user.acting.id,
+                role: user.role,
+            },
+            _ => Rights::All,
+        };
+        let actor = Actor {
+            user: user.map(|user| user.acting.clone()),
+            rights,
+        };
+        Ok(Self {
+            account,
+            actor,
+            http,
+            is_item,
+        })
+    }
+
+    /// The parameters as they came.
+    pub fn params(&self) -> &Params {
+        &self.http.input
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> &Caller {
+        &self.http.caller
+    }
+
+    /// The request behind it.
+    pub fn http(&self) -> &Call<Arc<Params>> {
+        &self.http
+    }
+
+    /// What everything stands on.
+    pub fn core(&self) -> &Core {
+        &self.http.core
+    }
+
+    /// The parameters, to be read by type.
+    pub fn form(&self) -> Form<'_> {
+        let now = self.core().db.clock().now();
+        Form::new(self.params(), &self.account.settings.time_zone, now)
+    }
+
+    /// What is stored now, to look at.
+    pub fn view(&self) -> Tx {
+        self.core().db.view()
+    }
+
+    /// Runs `body` in one transaction of the account and answers when it is durable.
+    pub async fn commit<F, U>(&self, body: F) -> Result<Done, Failure>
+    where
+        F: Fn(Tx) -> U + Send + Sync,
+        U: Future<Output = Result<Reply>> + Send,
+    {
+        let (last, body) = (Mutex::new(None), &body);
+        let run = |tx| noted(&last, body(tx));
+        let answer = self.http.commit(run).await?;
+        self.done(last, answer)
+    }
+
+    /// As [`CommandCall::commit`], but stored even at a disk limit.
+    pub async fn commit_order<F, U>(&self, body: F) -> Result<Done, Failure>
+    where
+        F: Fn(Tx) -> U + Send + Sync,
+        U: Future<Output = Result<Reply>> + Send,
+    {
+        let (last, body) = (Mutex::new(None), &body);
+        let run = |tx| noted(&last, body(tx));
+        let answer = self.http.commit_order(run).await?;
+        self.done(last, answer)
+    }
+
+    /// An item's answer is never an earlier one, so its last reply is the one that was committed.
+    fn done(&self, last: Mutex<Option<Reply>>, answer: Answer) -> Result<Done, Failure> {
+        if !self.is_item {
+            return Ok(Done::Answer(answer));
+        }
+        let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let reply = last.ok_or_else(Error::internal)?;
+        Ok(Done::Reply(reply))
+    }
+}
+
+/// The answer of one run of a transaction, whose reply is kept.
+async fn noted(
+    last: &Mutex<Option<Reply>>,
+    run: impl Future<Output = Result<Reply>>,
+) -> Result<Answer> {
+    let reply = run.await?;
+    let answer = reply.answer();
+    *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
+    Ok(answer)
+}
