@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod job;
 pub mod layout;
 pub mod message;
+pub mod pending;
 pub mod registration;
 pub mod remote_data;
 pub mod secret;
