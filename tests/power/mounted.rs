@@ -13,12 +13,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{
     BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem,
-    FopenFlags, Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
-    ReplyWrite, Request, TimeOrNow, WriteFlags,
+    FopenFlags, Generation, INodeNo, LockOwner, MountOption, OpenAccMode, OpenFlags, RenameFlags,
+    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen,
+    ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 
-use crate::disk::{Disk, Image, Ino, Off};
+use crate::disk::{Disk, Image, Ino, Refused};
 
 /// The kernel asks again each time: the disk may have been replaced.
 const ASK_AGAIN: Duration = Duration::ZERO;
@@ -171,9 +171,12 @@ impl Served {
     }
 }
 
-impl From<Off> for Errno {
-    fn from(_: Off) -> Self {
-        Self::EIO
+impl From<Refused> for Errno {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Failed => Self::EIO,
+            Refused::ReadOnly => Self::EROFS,
+        }
     }
 }
 
@@ -227,7 +230,7 @@ impl Filesystem for Served {
         let set = size.map_or(Ok(()), |size| disk.set_length(ino.0, place(size)));
         match set {
             Ok(()) => reply.attr(&ASK_AGAIN, &self.attributes(&disk, ino.0)),
-            Err(Off) => reply.error(Errno::EIO),
+            Err(refused) => reply.error(refused.into()),
         }
     }
 
@@ -293,8 +296,12 @@ impl Filesystem for Served {
         }
     }
 
-    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
+    fn open(&self, _: &Request, _: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let reads = flags.acc_mode() == OpenAccMode::O_RDONLY;
+        match self.disk().writable() {
+            Err(refused @ Refused::ReadOnly) if !reads => reply.error(refused.into()),
+            _ => reply.opened(FileHandle(0), FopenFlags::FOPEN_DIRECT_IO),
+        }
     }
 
     fn read(
@@ -329,7 +336,7 @@ impl Filesystem for Served {
     ) {
         match self.disk().write(ino.0, place(offset), data) {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap()),
-            Err(Off) => reply.error(Errno::EIO),
+            Err(refused) => reply.error(refused.into()),
         }
     }
 
