@@ -7,6 +7,7 @@
 
 mod answers;
 mod classes;
+mod clock;
 mod crash;
 mod damage;
 mod disk;
