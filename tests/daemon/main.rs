@@ -9,6 +9,7 @@ mod answers;
 mod classes;
 mod clock;
 mod crash;
+mod crowd;
 mod damage;
 mod disk;
 mod handshake;
