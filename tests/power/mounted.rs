@@ -6,9 +6,10 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{
@@ -40,6 +41,37 @@ pub fn sweep() {
     }
 }
 
+/// A killed test cannot end by itself while one of its threads waits for an answer from its own
+/// file system: who would answer is dead, and only another process can cut the connection. This
+/// one does, once the process `$0` is killed or gone. (0x100 among the pending signals is the kill;
+/// unmounting by force cuts the connection even where it then fails.)
+const GUARD: &str = r#"
+killed='^(State:.*[ZX]|(SigPnd|ShdPnd):.*[13579bdf]..$)'
+while [ -d "/proc/$0" ] && ! grep -Eq "$killed" "/proc/$0/status"; do
+    sleep 0.5
+done
+grep "^hookrelay-power-$0 " /proc/mounts | while read -r source path rest; do
+    umount -f "$path" || umount -l "$path"
+done
+"#;
+
+/// Starts the guard of this process, once.
+#[expect(clippy::zombie_processes, reason = "it ends after this process")]
+fn guard() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        let mut shell = Command::new("sh");
+        let pid = std::process::id().to_string();
+        let quiet = shell
+            .args(["-c", GUARD, &pid])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        // A group of its own, so that what ends the test from a terminal leaves it alone.
+        quiet.process_group(0).spawn().unwrap();
+    });
+}
+
 /// Unmounts, also while somebody has a file open there: then it goes with the last of them.
 fn unmount(path: &Path) {
     let gone = Command::new("umount").arg("-l").arg(path).status();
@@ -67,6 +99,7 @@ impl Mounted {
     }
 
     fn mount(disk: Disk) -> io::Result<Self> {
+        guard();
         let folder = tempfile::Builder::new().prefix("power-").tempdir()?;
         let mut config = Config::default();
         config.mount_options = vec![MountOption::FSName(format!(
