@@ -55,9 +55,10 @@ impl Secrets for PlainSecrets {
     }
 
     fn open(&self, context: Context<'_>, sealed: &Sealed) -> Result<Zeroizing<String>> {
-        let bytes = URL_SAFE_NO_PAD.decode(&sealed.0).unwrap();
-        let text = String::from_utf8(bytes).unwrap();
-        text.strip_prefix(&format!("{context}\n"))
+        let bytes = URL_SAFE_NO_PAD.decode(&sealed.0).ok();
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        text.as_deref()
+            .and_then(|text| text.strip_prefix(&format!("{context}\n")))
             .map(|plain| Zeroizing::new(plain.to_owned()))
             .ok_or_else(Error::internal)
     }
