@@ -79,7 +79,8 @@ impl<'a> Form<'a> {
         self.invalid.push(text.to_owned());
     }
 
-    fn too_long(&mut self, name: &str) {
+    /// The value of this parameter is too long.
+    pub fn too_long(&mut self, name: &str) {
         self.long
             .push(format!("Value of parameter \"{name}\" is too long"));
     }
@@ -192,14 +193,19 @@ impl<'a> Form<'a> {
         (!parts.is_empty()).then_some(parts)
     }
 
-    /// A JSON value.
-    pub fn json(&mut self, name: &str) -> Option<Value> {
-        let raw = self.raw(name)?;
-        if raw.len() > MAX_JSON {
+    /// What `read` finds in a JSON value of at most [`MAX_JSON`] bytes.
+    pub fn json<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Option<T>) -> Option<T> {
+        if self.raw(name)?.len() > MAX_JSON {
             self.too_long(name);
             return None;
         }
-        let value = crate::json::parse(raw.as_bytes()).ok();
+        self.body(name, read)
+    }
+
+    /// The same of a value that only the request's own size bounds.
+    pub fn body<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Option<T>) -> Option<T> {
+        let value = crate::json::parse(self.raw(name)?.as_bytes());
+        let value = value.ok().and_then(read);
         if value.is_none() {
             self.wrong(name);
         }

@@ -75,7 +75,7 @@ impl Surface for Command {
 
     async fn identify(&self, head: &Head, input: Option<&Arc<Params>>) -> Result<Caller> {
         let params = input.ok_or_else(Error::internal)?;
-        self.caller(head, params).await
+        caller(&self.core, head, params).await
     }
 
     fn canonical(&self, _: &Head, input: &Arc<Params>) -> Result<Option<Cow<'static, str>>> {
@@ -88,38 +88,6 @@ impl Surface for Command {
 }
 
 impl Command {
-    /// Who makes a call with these parameters.
-    async fn caller(&self, head: &Head, params: &Params) -> Result<Caller> {
-        let core = &self.core;
-        let credential = |name| params.credential(name);
-        let command = params.get("ai_command").and_then(commands::find);
-        let is_own = command.is_some_and(|command| command.class == Class::Own);
-        // What proves the user of such a command is an argument of it.
-        let token = credential("ai_token").filter(|_| !is_own);
-        let caller = if let Some(token) = credential("ai_sitecom_token") {
-            core.by_sitecom_token(head.client, token).await?
-        } else if let Some(login) = credential("ai_login_id") {
-            let Some(password) = credential("ai_login_password") else {
-                return Err(Error::unauthenticated());
-            };
-            core.by_login(head.client, login, password).await?
-        } else if credential("ai_login_password").is_some() {
-            return Err(Error::unauthenticated());
-        } else if is_own {
-            return core.by_host(head).await;
-        } else if token.is_some() {
-            return Err(core.wrong_credential(head.client));
-        } else {
-            return Err(Error::unauthenticated());
-        };
-        // No user has a token yet, so every one that is given is wrong, and a wrong credential
-        // fails whatever stands beside it.
-        match token {
-            None => Ok(caller),
-            Some(_) => Err(core.wrong_credential(head.client)),
-        }
-    }
-
     /// The outcome of a call, as it goes out.
     async fn outcome(&self, call: Call<Arc<Params>>) -> Result<Answer, (Failure, bool)> {
         let plain = |failure| (failure, false);
@@ -133,6 +101,49 @@ impl Command {
             Done::Answer(answer) => Ok(answer),
         }
     }
+}
+
+/// Who makes a call with these parameters.
+async fn caller(core: &Core, head: &Head, params: &Params) -> Result<Caller> {
+    let credential = |name| params.credential(name);
+    let command = params.get("ai_command").and_then(commands::find);
+    let is_own = command.is_some_and(|command| command.class == Class::Own);
+    // What proves the user of such a command is an argument of it.
+    let token = credential("ai_token").filter(|_| !is_own);
+    let caller = if let Some(token) = credential("ai_sitecom_token") {
+        core.by_sitecom_token(head.client, token).await?
+    } else if let Some(login) = credential("ai_login_id") {
+        let Some(password) = credential("ai_login_password") else {
+            return Err(Error::unauthenticated());
+        };
+        core.by_login(head.client, login, password).await?
+    } else if credential("ai_login_password").is_some() {
+        return Err(Error::unauthenticated());
+    } else if is_own {
+        return core.by_host(head).await;
+    } else if token.is_some() {
+        return Err(core.wrong_credential(head.client));
+    } else {
+        return Err(Error::unauthenticated());
+    };
+    // No user has a token yet, so every one that is given is wrong, and a wrong credential
+    // fails whatever stands beside it.
+    match token {
+        None => Ok(caller),
+        Some(_) => Err(core.wrong_credential(head.client)),
+    }
+}
+
+/// Who makes a call that is an item of a batch: one without a credential inherits the batch's.
+async fn caller_of_item(call: &CommandCall, params: &Params) -> Result<Caller> {
+    if CREDENTIALS
+        .iter()
+        .all(|name| params.credential(name).is_none())
+    {
+        return Ok(call.caller().clone());
+    }
+    let http = call.http();
+    caller(&http.core, &http.head, params).await
 }
 
 /// Status and text of an error.

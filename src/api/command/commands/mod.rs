@@ -4,7 +4,11 @@
 //! are the domain's.
 
 mod authenticate_notifications;
+mod batch;
+mod command_center_receive_command;
 mod ping;
+mod remote_data;
+mod send_system_email;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -62,16 +66,20 @@ pub struct Command {
 /// Characters of an unknown name that are shown again.
 const MAX_SHOWN: usize = 64;
 
+/// A row of the table: the module that is named as the command, who may call it, what is special.
 macro_rules! command {
     ($module:ident, $class:ident $(, $flag:ident)*) => {
+        command!(stringify!($module), $module::run, $class $(, $flag)*)
+    };
+    ($name:expr, $run:path, $class:ident $(, $flag:ident)*) => {
         Command {
             $($flag: true,)*
             ..Command {
-                name: stringify!($module),
+                name: $name,
                 class: Class::$class,
                 repeats: false,
                 tells_json: false,
-                run: |call| Box::pin($module::run(call)),
+                run: |call| Box::pin($run(call)),
             }
         }
     };
@@ -80,7 +88,12 @@ macro_rules! command {
 /// `ai_command` and what it does (`protocols/command-api.md` section 4).
 const TABLE: &[Command] = &[
     command!(authenticate_notifications, Api),
+    command!("autos_remote_data_sync", remote_data::autos, Api),
+    command!("autostrada_sync", remote_data::autostrada, Api),
+    command!(batch, User, repeats),
+    command!(command_center_receive_command, Api),
     command!(ping, User),
+    command!(send_system_email, Api),
 ];
 
 /// The command of this name, as far as it is known.
