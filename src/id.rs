@@ -158,6 +158,14 @@ reference!(
     /// A replay or redrive job of an endpoint.
     JobId
 );
+reference!(
+    /// A contact or a user, unique among both of its account.
+    PersonId
+);
+reference!(
+    /// The code of an invite, unique in its account; shown in upper case.
+    InviteCode
+);
 
 long_id!(
     /// A message: 48 bits Unix ms, 48 bits sequence, 32 random bits; constant over all attempts.

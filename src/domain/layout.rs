@@ -5,10 +5,16 @@
 //! its entity. Does not know what the records hold.
 
 /// `<kind>/<account>/<id>`: a record.
-pub const RECORDS: &[&str] = &[];
+pub const RECORDS: &[&str] = &["invite", "login-link", "user"];
 /// `<kind>/<account>/<owner id>/<id>`: a record that belongs to one of the second kind.
-pub const PARTS: &[(&str, &str)] = &[];
+pub const PARTS: &[(&str, &str)] = &[("presence", "user")];
 /// `<index>/<account>/<text>`: the integer id of a record of the second kind.
-pub const UNIQUE: &[(&str, &str)] = &[];
+pub const UNIQUE: &[(&str, &str)] = &[
+    ("invite-code", "invite"),
+    ("user-email", "user"),
+    ("user-external", "user"),
+    ("user-name", "user"),
+    ("user-ref", "user"),
+];
 /// `<index>/<account>/<group>/<id>`: empty, for a record of the second kind.
-pub const MEMBERS: &[(&str, &str)] = &[];
+pub const MEMBERS: &[(&str, &str)] = &[("user-enrolled", "user"), ("user-owner", "user")];
