@@ -5,12 +5,14 @@
 //! its entity. Does not know what the records hold.
 
 /// `<kind>/<account>/<id>`: a record.
-pub const RECORDS: &[&str] = &["invite", "login-link", "user"];
+pub const RECORDS: &[&str] = &["checkout", "customer-order", "invite", "login-link", "user"];
 /// `<kind>/<account>/<owner id>/<id>`: a record that belongs to one of the second kind.
 pub const PARTS: &[(&str, &str)] = &[("presence", "user")];
 /// `<index>/<account>/<text>`: the integer id of a record of the second kind.
 pub const UNIQUE: &[(&str, &str)] = &[
+    ("checkout-external", "checkout"),
     ("invite-code", "invite"),
+    ("order-external", "customer-order"),
     ("user-email", "user"),
     ("user-external", "user"),
     ("user-name", "user"),

@@ -13,7 +13,8 @@ use super::form::Form;
 use crate::api::front::{Answer, Call, Core};
 use crate::auth::caller::Caller;
 use crate::domain::account::{self, Account};
-use crate::domain::actor::{Actor, Rights};
+use crate::domain::actor::{ActingUser, Actor, Rights};
+use crate::domain::user;
 use crate::error::{Error, Result};
 use crate::store::Tx;
 
@@ -68,6 +69,22 @@ impl CommandCall {
             actor,
             http,
             is_item,
+        })
+    }
+
+    /// Who acts if the caller names this user; a user's token, which proves one, goes first.
+    pub async fn acting(&self, tx: &Tx, id: u64) -> Result<Actor> {
+        if self.actor.user.is_some() {
+            return Ok(self.actor.clone());
+        }
+        let user = user::by_id(tx, self.account.id, id).await?;
+        let user = user.ok_or_else(|| Error::not_found("Record does not exist"))?;
+        Ok(Actor {
+            user: Some(ActingUser {
+                id,
+                username: user.username,
+            }),
+            rights: self.actor.rights,
         })
     }
 

@@ -95,7 +95,7 @@ impl Command {
             .await
             .map_err(|error| plain(error.into()))?;
         let command = commands::named(&mut call.form()).map_err(plain)?;
-        let done = commands::run(command, &call).await;
+        let done = commands::run(command, call).await;
         match done.map_err(|failure| (failure, command.tells_json))? {
             Done::Reply(reply) => Ok(reply.answer()),
             Done::Answer(answer) => Ok(answer),

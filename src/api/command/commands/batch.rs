@@ -86,7 +86,7 @@ async fn outcome(call: &CommandCall, params: Params) -> Result<Done, (Failure, b
         let unknown = "Unknown command \"batch\"".to_owned();
         return Err(plain(Failure::Findings(vec![unknown])));
     }
-    let done = super::run(command, &item).await;
+    let done = super::run(command, item).await;
     done.map_err(|failure| (failure, command.tells_json))
 }
 
