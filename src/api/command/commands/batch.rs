@@ -35,7 +35,8 @@ fn items(value: Value) -> Option<Vec<Params>> {
     items.into_iter().map(params).collect()
 }
 
-fn params(item: Value) -> Option<Params> {
+/// The pairs of a flat object: one call.
+pub fn params(item: Value) -> Option<Params> {
     let Value::Object(members) = item else {
         return None;
     };

@@ -4,7 +4,7 @@
 //! are the domain's.
 
 mod authenticate_notifications;
-mod batch;
+pub mod batch;
 mod command_center_receive_command;
 mod command_center_sync;
 mod orders;
