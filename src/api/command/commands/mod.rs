@@ -6,9 +6,16 @@
 mod authenticate_notifications;
 mod batch;
 mod command_center_receive_command;
+mod issue_invites;
 mod ping;
 mod remote_data;
 mod send_system_email;
+mod update_user;
+mod user_get;
+mod user_login_link;
+mod user_login_token;
+mod user_login_token_update;
+mod validate_user;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -92,8 +99,15 @@ const TABLE: &[Command] = &[
     command!("autostrada_sync", remote_data::autostrada, Api),
     command!(batch, User, repeats),
     command!(command_center_receive_command, Api),
+    command!(issue_invites, Api),
     command!(ping, User),
     command!(send_system_email, Api),
+    command!(update_user, User),
+    command!(user_get, User),
+    command!(user_login_link, Api, repeats),
+    command!(user_login_token, Own),
+    command!(user_login_token_update, Own),
+    command!(validate_user, Own),
 ];
 
 /// The command of this name, as far as it is known.
