@@ -268,6 +268,7 @@ impl Daemon {
             callers,
             limits: Limits::new(settings::limits(config), clock.clone()),
             accepting: Accepting::default(),
+            live: Arc::new(relay.clone()),
             settings: settings::front(config),
         });
         let listening = Arc::new(OnceLock::new());

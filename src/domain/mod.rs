@@ -21,6 +21,7 @@ pub mod job;
 pub mod layout;
 pub mod login_link;
 pub mod message;
+pub mod pending;
 pub mod registration;
 pub mod remote_data;
 pub mod secret;

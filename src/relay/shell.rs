@@ -341,6 +341,9 @@ impl Shell {
                     .map(|(now, ages)| (self.as_counted(now), ages));
                 let _ = answer.send(all.collect());
             }
+            Question::Backlog(id, answer) => {
+                let _ = answer.send(self.engine.backlog(id));
+            }
             Question::Places(ids, seq, answer) => {
                 let places = ids.into_iter().map(|id| self.engine.place_of(id, seq));
                 let _ = answer.send(places.collect());

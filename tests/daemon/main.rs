@@ -7,7 +7,9 @@
 
 mod answers;
 mod classes;
+mod clock;
 mod crash;
+mod crowd;
 mod damage;
 mod disk;
 mod handshake;

@@ -290,6 +290,26 @@ pub fn open_database(path: &Path, cache: u64, sync: &SyncFile) -> Result<Opened,
         .flush_every_ms(None);
     remove_half_written(path)?;
     let tree = open_sled(path, &config)?;
+    match make_durable(path, &tree, sync) {
+        Ok(file) => Ok(Opened { tree, file }),
+        Err(error) => {
+            let_go(tree);
+            Err(error)
+        }
+    }
+}
+
+/// Lets a database go. While its file cannot be synced, sled panics over it, and whoever closes a
+/// database because of that must go on.
+pub fn let_go<T>(tree: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(tree))) {
+        let reason = panic_text(&*panic);
+        tracing::warn!(reason, "the database was closed without its last sync");
+    }
+}
+
+/// Syncs what opening wrote and ends what a crash interrupted. Gives the store's own handle.
+fn make_durable(path: &Path, tree: &sled::Db, sync: &SyncFile) -> Result<Arc<File>, OpenError> {
     let log = path.join("db");
     let file = File::options().read(true).write(true).open(&log);
     let file = file.tried("open", &log)?;
@@ -312,9 +332,8 @@ pub fn open_database(path: &Path, cache: u64, sync: &SyncFile) -> Result<Opened,
     if let Some(parent) = path.parent() {
         sync_directory(parent)?;
     }
-    let file = Arc::new(file);
     redo::finish(
-        &tree,
+        tree,
         |error| damaged(path, error.to_string()),
         |batch| {
             let written = tree.apply_batch(batch).and_then(|()| tree.flush());
@@ -322,7 +341,7 @@ pub fn open_database(path: &Path, cache: u64, sync: &SyncFile) -> Result<Opened,
             sync.call(&file).tried("sync", &log)
         },
     )?;
-    Ok(Opened { tree, file })
+    Ok(Arc::new(file))
 }
 
 /// The segment size of an existing database, which sled keeps in its file `conf`: it never changes

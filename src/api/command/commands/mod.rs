@@ -6,6 +6,7 @@
 mod authenticate_notifications;
 mod batch;
 mod command_center_receive_command;
+mod command_center_sync;
 mod issue_invites;
 mod ping;
 mod remote_data;
@@ -99,6 +100,7 @@ const TABLE: &[Command] = &[
     command!("autostrada_sync", remote_data::autostrada, Api),
     command!(batch, User, repeats),
     command!(command_center_receive_command, Api),
+    command!(command_center_sync, Api),
     command!(issue_invites, Api),
     command!(ping, User),
     command!(send_system_email, Api),
