@@ -8,6 +8,7 @@ mod commands;
 mod decode;
 mod encode;
 mod form;
+mod user_fields;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -108,31 +109,36 @@ impl Command {
 /// Who makes a call with these parameters.
 async fn caller(core: &Core, head: &Head, params: &Params) -> Result<Caller> {
     let credential = |name| params.credential(name);
-    let command = params.get("ai_command").and_then(commands::find);
-    let is_own = command.is_some_and(|command| command.class == Class::Own);
-    // What proves the user of such a command is an argument of it.
-    let token = credential("ai_token").filter(|_| !is_own);
-    let caller = if let Some(token) = credential("ai_sitecom_token") {
-        core.by_sitecom_token(head.client, token).await?
+    let login = if let Some(token) = credential("ai_sitecom_token") {
+        Some(core.by_sitecom_token(head.client, token).await?)
     } else if let Some(login) = credential("ai_login_id") {
         let Some(password) = credential("ai_login_password") else {
             return Err(Error::unauthenticated());
         };
-        core.by_login(head.client, login, password).await?
+        Some(core.by_login(head.client, login, password).await?)
     } else if credential("ai_login_password").is_some() {
         return Err(Error::unauthenticated());
-    } else if is_own {
-        return core.by_host(head).await;
-    } else if token.is_some() {
-        return Err(core.wrong_credential(head.client));
     } else {
-        return Err(Error::unauthenticated());
+        None
     };
-    // No user has a token yet, so every one that is given is wrong, and a wrong credential
-    // fails whatever stands beside it.
-    match token {
-        None => Ok(caller),
-        Some(_) => Err(core.wrong_credential(head.client)),
+    let user = match credential("ai_token") {
+        Some(token) => Some(core.by_user_token(head.client, token).await?),
+        None => None,
+    };
+    let command = params.get("ai_command").and_then(commands::find);
+    match (login, user) {
+        (Some(login), Some(user)) if login.account != user.account => {
+            Err(core.wrong_credential(head.client))
+        }
+        (Some(login), user) => Ok(Caller {
+            user: user.and_then(|caller| caller.user),
+            ..login
+        }),
+        (None, Some(user)) => Ok(user),
+        (None, None) if command.is_some_and(|command| command.class == Class::Own) => {
+            core.by_host(head).await
+        }
+        (None, None) => Err(Error::unauthenticated()),
     }
 }
 

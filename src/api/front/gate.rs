@@ -167,6 +167,11 @@ impl<S: Surface> Gate<S> {
         digest.update(head.method.as_str());
         digest.update(b" ");
         digest.update(canonical.as_bytes());
+        if let Some(user) = &caller.user {
+            // A NUL is in no canonical text.
+            digest.update(b"\0");
+            digest.update(user.acting.id.to_be_bytes());
+        }
         Ok(Some(Claim {
             account: caller.account,
             surface: self.surface.name(),

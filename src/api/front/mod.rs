@@ -32,6 +32,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use body::{Pairs, pairs, read_body};
+pub use credentials::Login;
 pub use gate::{Call, Gate, log_fault, refused};
 pub use listen::{Drained, Listener, run};
 pub use site::{Mount, Site};

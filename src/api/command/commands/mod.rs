@@ -7,10 +7,17 @@ mod authenticate_notifications;
 pub mod batch;
 mod command_center_receive_command;
 mod command_center_sync;
+mod issue_invites;
 mod orders;
 mod ping;
 mod remote_data;
 mod send_system_email;
+mod update_user;
+mod user_get;
+mod user_login_link;
+mod user_login_token;
+mod user_login_token_update;
+mod validate_user;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -100,9 +107,16 @@ const TABLE: &[Command] = &[
     command!(command_center_sync, Api),
     command!("create_hosted_checkout", orders::checkout, Api, tells_json),
     command!("create_order", orders::create, Api, tells_json, names_user),
+    command!("update_order", orders::update, Api, tells_json),
+    command!(issue_invites, Api, names_user),
     command!(ping, User),
     command!(send_system_email, Api),
-    command!("update_order", orders::update, Api, tells_json),
+    command!(update_user, User),
+    command!(user_get, User),
+    command!(user_login_link, Api, repeats),
+    command!(user_login_token, Own),
+    command!(user_login_token_update, Own),
+    command!(validate_user, Own),
 ];
 
 /// The command of this name, as far as it is known.
