@@ -6,6 +6,7 @@
 mod authenticate_notifications;
 mod batch;
 mod command_center_receive_command;
+mod create_lead;
 mod ping;
 mod remote_data;
 mod send_system_email;
@@ -92,6 +93,7 @@ const TABLE: &[Command] = &[
     command!("autostrada_sync", remote_data::autostrada, Api),
     command!(batch, User, repeats),
     command!(command_center_receive_command, Api),
+    command!(create_lead, User),
     command!(ping, User),
     command!(send_system_email, Api),
 ];
