@@ -8,6 +8,7 @@ mod commands;
 mod decode;
 mod encode;
 mod form;
+mod lead_fields;
 mod user_fields;
 
 use std::borrow::Cow;

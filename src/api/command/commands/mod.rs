@@ -7,6 +7,7 @@ mod authenticate_notifications;
 pub mod batch;
 mod command_center_receive_command;
 mod command_center_sync;
+mod create_lead;
 mod issue_invites;
 mod orders;
 mod ping;
@@ -109,6 +110,7 @@ const TABLE: &[Command] = &[
     command!("create_order", orders::create, Api, tells_json, names_user),
     command!("update_order", orders::update, Api, tells_json),
     command!(issue_invites, Api, names_user),
+    command!(create_lead, User, names_user),
     command!(ping, User),
     command!(send_system_email, Api),
     command!(update_user, User),
