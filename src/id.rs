@@ -159,6 +159,14 @@ reference!(
     JobId
 );
 reference!(
+    /// A list of contacts.
+    ListId
+);
+reference!(
+    /// A tag.
+    TagId
+);
+reference!(
     /// A contact or a user, unique among both of its account.
     PersonId
 );

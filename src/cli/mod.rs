@@ -172,6 +172,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Outcome {
             Ok(data) => ask(&reload, cli.json, calls::send(args, &calls::data(&data))),
             Err(why) => fail(&format!("error: {why}")),
         }),
+        Command::Command(args) => ended(&reload, cli.json, calls::command(args)),
         Command::Account(command) => ended(&reload, cli.json, calls::account(command)),
         Command::Key(command) => ended(&reload, cli.json, calls::key(command)),
         Command::Endpoint(command) => ended(&reload, cli.json, calls::endpoint(command)),

@@ -5,16 +5,56 @@
 //! its entity. Does not know what the records hold.
 
 /// `<kind>/<account>/<id>`: a record.
-pub const RECORDS: &[&str] = &["invite", "login-link", "user"];
+pub const RECORDS: &[&str] = &[
+    "appointment",
+    "checkout",
+    "contact",
+    "customer-order",
+    "invite",
+    "lead",
+    "lead-note",
+    "login-link",
+    "tag",
+    "user",
+];
 /// `<kind>/<account>/<owner id>/<id>`: a record that belongs to one of the second kind.
 pub const PARTS: &[(&str, &str)] = &[("presence", "user")];
 /// `<index>/<account>/<text>`: the integer id of a record of the second kind.
 pub const UNIQUE: &[(&str, &str)] = &[
+    ("checkout-external", "checkout"),
+    ("contact-phone", "contact"),
+    ("contact-ref", "contact"),
     ("invite-code", "invite"),
+    ("lead-external", "lead"),
+    ("order-external", "customer-order"),
+    ("tag-name", "tag"),
+    ("tag-ref", "tag"),
     ("user-email", "user"),
     ("user-external", "user"),
     ("user-name", "user"),
     ("user-ref", "user"),
 ];
 /// `<index>/<account>/<group>/<id>`: empty, for a record of the second kind.
-pub const MEMBERS: &[(&str, &str)] = &[("user-enrolled", "user"), ("user-owner", "user")];
+pub const MEMBERS: &[(&str, &str)] = &[
+    ("appointment-of", "appointment"),
+    ("contact-email", "contact"),
+    ("lead-assignee", "lead"),
+    ("lead-custom-status", "lead"),
+    ("lead-in-cell", "lead"),
+    ("lead-in-company", "lead"),
+    ("lead-in-email", "lead"),
+    ("lead-in-first-name", "lead"),
+    ("lead-in-last-name", "lead"),
+    ("lead-in-phone", "lead"),
+    ("lead-note-of", "lead-note"),
+    ("lead-owner", "lead"),
+    ("lead-status", "lead"),
+    ("lead-tag", "lead"),
+    ("user-enrolled", "user"),
+    ("user-owner", "user"),
+];
+/// `<index>/<account>/<owner id>/<time>/<id>`: what the index says of a record of the second kind.
+pub const TIMED: &[(&str, &str)] = &[
+    ("appointment-end", "appointment"),
+    ("appointment-start", "appointment"),
+];

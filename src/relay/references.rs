@@ -143,7 +143,7 @@ fn entity(directory: &str, key: &Key, bytes: &[u8]) -> Result<Vec<Demand>, Strin
         Ok(vec![exists(keys::record(kind, account, owner))])
     } else if let Some(kind) = of(layout::UNIQUE) {
         Ok(vec![exists(keys::record(kind, account, read(bytes)?))])
-    } else if let Some(kind) = of(layout::MEMBERS) {
+    } else if let Some(kind) = of(layout::MEMBERS).or_else(|| of(layout::TIMED)) {
         Ok(vec![exists(keys::record(kind, account, id()?))])
     } else {
         Err("nothing of this name is known".to_owned())

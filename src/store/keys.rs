@@ -30,6 +30,7 @@
 //! | `<kind>/<account>/<owner id>/<id>` | an entity that belongs to another |
 //! | `<index>/<account>/<text, hex>` | id, where the text is unique in the account |
 //! | `<index>/<account>/<group, hex>/<id>` | empty: an entity under a value that several share |
+//! | `<index>/<account>/<owner id>/<time>/<id>` | what its index says of an entity at a time |
 //! | `end/<hour>/<key>` | empty: `key` may be removed after that hour |
 //! | `log/<account>/<first seq>` | a block of messages (the store's own) |
 //! | `meta/…` | the store's own bookkeeping |
@@ -107,6 +108,19 @@ impl KeyRange {
     #[must_use]
     pub fn newest_first(mut self) -> Self {
         self.newest_first = true;
+        self
+    }
+
+    /// The same range from `id` on in its direction. It must hold all of a directory whose keys
+    /// end in integer ids.
+    #[must_use]
+    pub fn from_id(mut self, id: u64) -> Self {
+        let key = format!("{}{id:016x}", self.start);
+        if self.newest_first {
+            self.end = Key(format!("{key}\u{1}"));
+        } else {
+            self.start = Key(key);
+        }
         self
     }
 
@@ -345,6 +359,37 @@ pub fn members(index: &str, account: AccountId, group: &str) -> KeyRange {
     KeyRange::below(&format!("{index}/{account}/{}/", hex(group.as_bytes())))
 }
 
+/// `<index>/<account>/<owner>/<time>/<id>`: an entity at a time.
+pub fn timed(index: &str, account: AccountId, owner: u64, time: Timestamp, id: u64) -> Key {
+    Key(format!(
+        "{index}/{account}/{owner:016x}/{:016x}/{id:016x}",
+        time.0
+    ))
+}
+
+/// All entities from one time to another, both inclusive, by time, then id.
+pub fn between(
+    index: &str,
+    account: AccountId,
+    owner: u64,
+    from: Timestamp,
+    until: Timestamp,
+) -> KeyRange {
+    let directory = format!("{index}/{account}/{owner:016x}");
+    KeyRange {
+        start: Key(format!("{directory}/{:016x}/", from.0)),
+        // '0' follows '/', so this is the first key after the last time.
+        end: Key(format!("{directory}/{:016x}0", until.0)),
+        newest_first: false,
+    }
+}
+
+/// The time in a key of [`timed`].
+pub fn time_of(key: &Key) -> Option<Timestamp> {
+    let time = key.0.rsplit('/').nth(1)?;
+    u64::from_str_radix(time, 16).ok().map(Timestamp)
+}
+
 /// The integer id at the end of a key.
 pub fn id_of(key: &Key) -> Option<u64> {
     u64::from_str_radix(key.last_part(), 16).ok()
@@ -406,6 +451,35 @@ mod tests {
         let range = dead_ranges_until(A, E, Seq(10));
         assert!(range.contains(&dead(A, E, Seq(10))));
         assert!(!range.contains(&dead(A, E, Seq(11))));
+    }
+
+    #[test]
+    fn ids_bound_a_directory_from_both_ends() {
+        let range = members("x", A, "g");
+        let ids =
+            |range: KeyRange| (1..6).filter(move |id| range.contains(&member("x", A, "g", *id)));
+        let rising: Vec<u64> = ids(range.clone().from_id(3)).collect();
+        assert_eq!(rising, [3, 4, 5]);
+        let falling: Vec<u64> = ids(range.newest_first().from_id(3)).collect();
+        assert_eq!(falling, [1, 2, 3]);
+    }
+
+    #[test]
+    fn times_bound_a_calendar_from_both_ends() {
+        let range = between("x", A, 7, Timestamp(10), Timestamp(20));
+        for (owner, time, expected) in [
+            (7, 9, false),
+            (7, 10, true),
+            (7, 20, true),
+            (7, 21, false),
+            (8, 15, false),
+        ] {
+            let key = timed("x", A, owner, Timestamp(time), u64::MAX);
+            assert_eq!(range.contains(&key), expected, "{key}");
+            assert_eq!(time_of(&key), Some(Timestamp(time)));
+        }
+        let all = between("x", A, 7, Timestamp(0), Timestamp::MAX);
+        assert!(all.contains(&timed("x", A, 7, Timestamp::MAX, 1)));
     }
 
     #[test]

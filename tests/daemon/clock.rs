@@ -73,7 +73,7 @@ impl Scene {
             lines.iter().filter(stepped).count()
         };
         let before = steps();
-        put(&self.world, days);
+        put(&self.world, days * 24 * 3600);
         eventually("the step is noticed", || {
             // A relay that rests looks every half minute; a question makes it look now.
             self.world.get(&self.account, "endpoints");
@@ -107,9 +107,9 @@ impl Scene {
 }
 
 /// In one step, because the daemon reads it at any moment.
-fn put(world: &World, days: i64) {
+fn put(world: &World, seconds: i64) {
     let new = world.folder.path().join("time.new");
-    fs::write(&new, format!("{days:+}d\n")).unwrap();
+    fs::write(&new, format!("{seconds:+}\n")).unwrap();
     fs::rename(new, world.folder.path().join("time")).unwrap();
 }
 
@@ -167,7 +167,9 @@ fn a_clock_that_is_set_by_days_neither_loses_nor_storms_nor_stalls() {
         refuser.wait_for(more);
         ids.extend(scene.send(1));
     }
-    assert_eq!(scene.queue(&refusing)["pending"], ids.len());
+    eventually("all of them wait", || {
+        (scene.queue(&refusing)["pending"] == ids.len()).then_some(())
+    });
     assert_eq!(scene.queue(&refusing)["dead"], 0);
     no_storm(&refuser);
     willing.store(true, Ordering::SeqCst);
@@ -200,6 +202,41 @@ fn a_clock_that_is_set_by_days_neither_loses_nor_storms_nor_stalls() {
         let came: Vec<String> = stub.deliveries().iter().flat_map(Request::ids).collect();
         assert!(ids.iter().all(|id| came.contains(id)));
     }
+}
+
+/// A relay with much to do is in the middle of something when the clock is set.
+#[test]
+fn a_clock_that_is_set_in_the_middle_of_work_stalls_nobody() {
+    let Some(library) = library() else { return };
+    let scene = Scene::start(&library);
+    let refuser = Stub::start(&scene.account, |_| Act::refuse());
+    for number in 0..60 {
+        let url = format!("{}/{number}", refuser.url());
+        scene.world.endpoint(&scene.account, &url, &json!({}));
+    }
+    scene.send(1);
+    let counts = || {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for request in refuser.deliveries() {
+            let path = request.head.split(' ').nth(1).unwrap();
+            *counts.entry(path.to_owned()).or_default() += 1;
+        }
+        counts
+    };
+    eventually("everybody is tried", || {
+        (counts().len() == 60).then_some(())
+    });
+    // A wait that moved along twice would be longer than the patience of this test.
+    for step in 1..=20 {
+        put(&scene.world, step * 150);
+        let before = counts();
+        eventually("everybody is tried again", || {
+            let now = counts();
+            let tried = before.iter().all(|(path, count)| now[path] > *count);
+            tried.then_some(())
+        });
+    }
+    no_storm(&refuser);
 }
 
 /// The ids of an account rise whatever the clock does.

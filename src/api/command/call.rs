@@ -13,7 +13,8 @@ use super::form::Form;
 use crate::api::front::{Answer, Call, Core};
 use crate::auth::caller::Caller;
 use crate::domain::account::{self, Account};
-use crate::domain::actor::{Actor, Rights};
+use crate::domain::actor::{ActingUser, Actor, Rights};
+use crate::domain::user;
 use crate::error::{Error, Result};
 use crate::store::Tx;
 
@@ -46,7 +47,12 @@ impl CommandCall {
     /// The call of an item of a batch: it has its own parameters, maybe its own caller, and its
     /// own commit.
     pub async fn item(&self, params: Params, caller: Caller) -> Result<Self> {
-        Self::new(self.http.apart(caller, Arc::new(params)), true).await
+        Self::apart(self.http.apart(caller, Arc::new(params))).await
+    }
+
+    /// A call whose reply is wanted, not the answer that it would be over HTTP.
+    pub async fn apart(http: Call<Arc<Params>>) -> Result<Self> {
+        Self::new(http, true).await
     }
 
     async fn new(http: Call<Arc<Params>>, is_item: bool) -> Result<Self> {
@@ -68,6 +74,22 @@ impl CommandCall {
             actor,
             http,
             is_item,
+        })
+    }
+
+    /// Who acts if the caller names this user; a user's token, which proves one, goes first.
+    pub async fn acting(&self, tx: &Tx, id: u64) -> Result<Actor> {
+        if self.actor.user.is_some() {
+            return Ok(self.actor.clone());
+        }
+        let user = user::by_id(tx, self.account.id, id).await?;
+        let user = user.ok_or_else(|| Error::not_found("Record does not exist"))?;
+        Ok(Actor {
+            user: Some(ActingUser {
+                id,
+                username: user.username,
+            }),
+            rights: self.actor.rights,
         })
     }
 

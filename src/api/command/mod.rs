@@ -8,6 +8,7 @@ mod commands;
 mod decode;
 mod encode;
 mod form;
+mod lead_fields;
 mod user_fields;
 
 use std::borrow::Cow;
@@ -18,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
 use hyper::StatusCode;
+use serde_json::value::RawValue;
 
 pub use decode::Params;
 
@@ -27,6 +29,7 @@ use commands::{Class, Failure};
 use super::front::{Answer, Call, Core, Gate, Head, Mount, Refusal, Surface, refused};
 use crate::auth::caller::Caller;
 use crate::error::{Error, Kind, Result};
+use crate::json;
 
 /// Paths of the one address.
 const PATHS: [&str; 2] = ["/service", "/service.php"];
@@ -96,7 +99,7 @@ impl Command {
             .await
             .map_err(|error| plain(error.into()))?;
         let command = commands::named(&mut call.form()).map_err(plain)?;
-        let done = commands::run(command, &call).await;
+        let done = commands::run(command, call).await;
         match done.map_err(|failure| (failure, command.tells_json))? {
             Done::Reply(reply) => Ok(reply.answer()),
             Done::Answer(answer) => Ok(answer),
@@ -150,6 +153,31 @@ async fn caller_of_item(call: &CommandCall, params: &Params) -> Result<Caller> {
     }
     let http = call.http();
     caller(&http.core, &http.head, params).await
+}
+
+/// Runs the command in a flat JSON object for the operator: its reply as an element of a batch's
+/// answer, or everything that is wrong.
+pub async fn operate(call: Call<Bytes>) -> Result<Box<RawValue>> {
+    let flat = json::parse(&call.input)
+        .ok()
+        .and_then(commands::batch::params);
+    let params = flat.ok_or_else(|| {
+        Error::malformed("The body must be a JSON object of texts, numbers and truth values")
+    })?;
+    let call = CommandCall::apart(call.with_input(Arc::new(params))).await?;
+    let run = async {
+        let command = commands::named(&mut call.form())?;
+        commands::run(command, call).await
+    };
+    match run.await {
+        Ok(Done::Reply(reply)) => reply.element(),
+        Ok(Done::Answer(_)) => {
+            tracing::error!("a command of the operator was answered as a request");
+            Err(Error::internal())
+        }
+        Err(Failure::Findings(texts)) => Err(Error::malformed(texts.join("; "))),
+        Err(Failure::Error(error)) => Err(error),
+    }
 }
 
 /// Status and text of an error.

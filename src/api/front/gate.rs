@@ -331,6 +331,19 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
             .await
     }
 
+    /// The same call with another input.
+    pub fn with_input<J>(self, input: J) -> Call<J> {
+        Call {
+            head: self.head,
+            caller: self.caller,
+            input,
+            core: self.core,
+            surface: self.surface,
+            content_type: self.content_type,
+            claim: self.claim,
+        }
+    }
+
     /// A call beside this one, with its own commit and without the `Idempotency-Key`.
     #[must_use]
     pub fn apart(&self, caller: Caller, input: I) -> Self {

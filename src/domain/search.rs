@@ -1,0 +1,361 @@
+//! Finding entities by contained text and by the values they share (`protocols/domain.md`
+//! section 1).
+//!
+//! Owns the trigram index (one key per field, three folded characters and entity) and the walk
+//! over it: a query meets its lists by seeking, in the order of the ids, and reads no more of a
+//! list than it must. The walk itself is pure; it says which list has to be read on. Does not
+//! know what is searched: each kind of entity names its fields and verifies what is found on the
+//! record.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::words::fold;
+use crate::error::Result;
+use crate::id::AccountId;
+use crate::store::tx::decode;
+use crate::store::{Key, KeyRange, Tx, keys};
+
+/// Characters of a gram; a shorter needle has no list.
+const GRAM: usize = 3;
+/// Grams of a needle that are met: more would cost more lists than they save records.
+const MAX_GRAMS: usize = 8;
+/// Keys of a list that are read at first and at most at a time.
+const PAGE: (usize, usize) = (32, 512);
+/// Records that are read at a time when no list helps.
+const RECORDS: usize = 128;
+
+/// A searched field, by the name of its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field(pub &'static str);
+
+/// What an entity must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// It is under this group of a secondary index.
+    Member(&'static str, String),
+    /// One of the fields contains the text, whatever the case.
+    Contains(&'static [Field], String),
+    /// One of these.
+    Any(Vec<Condition>),
+    /// All of these.
+    All(Vec<Condition>),
+}
+
+/// The order in which entities are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By id.
+    OldestFirst,
+    /// By id, falling.
+    NewestFirst,
+}
+
+impl Order {
+    /// Ids as they follow each other: the next one is always greater.
+    fn rank(self, id: u64) -> u64 {
+        match self {
+            Self::OldestFirst => id,
+            Self::NewestFirst => !id,
+        }
+    }
+}
+
+/// Whether `text` contains the folded `needle`, whatever the case.
+pub fn contains(text: &str, needle: &str) -> bool {
+    fold(text).contains(needle)
+}
+
+/// The index keys of an entity's field with this text.
+pub fn entries(
+    account: AccountId,
+    field: Field,
+    id: u64,
+    text: &str,
+) -> impl Iterator<Item = Key> + use<> {
+    let grams = grams(&fold(text)).into_iter();
+    grams.map(move |gram| keys::member(field.0, account, &gram, id))
+}
+
+/// Writes what differs between an entity's index keys before and after a change.
+pub fn reindex(tx: &Tx, before: &BTreeSet<Key>, after: &BTreeSet<Key>) {
+    for gone in before.difference(after) {
+        tx.delete(gone.clone());
+    }
+    for added in after.difference(before) {
+        tx.put_bytes(added.clone(), Bytes::new());
+    }
+}
+
+/// Every three characters in a row of a folded text.
+fn grams(folded: &str) -> BTreeSet<String> {
+    let characters: Vec<char> = folded.chars().collect();
+    characters
+        .windows(GRAM)
+        .map(|gram| gram.iter().collect())
+        .collect()
+}
+
+/// The grams by which a folded needle is looked for, and whether they say all there is to say.
+fn chosen(folded: &str) -> (Vec<String>, bool) {
+    let all: Vec<String> = grams(folded).into_iter().collect();
+    let exact = folded.chars().count() == GRAM;
+    let step = all.len().div_ceil(MAX_GRAMS).max(1);
+    (all.into_iter().step_by(step).collect(), exact)
+}
+
+/// A walk over the entities that meet a condition, as far as the index can tell.
+#[derive(Debug)]
+pub struct Search {
+    tx: Tx,
+    account: AccountId,
+    kind: &'static str,
+    order: Order,
+    root: Node,
+    lists: Vec<List>,
+    /// The least rank that may follow; none at the end.
+    from: Option<u64>,
+    exact: bool,
+    read: usize,
+}
+
+impl Search {
+    /// Looks for entities of `kind` among `condition`.
+    pub fn new(
+        tx: &Tx,
+        account: AccountId,
+        kind: &'static str,
+        order: Order,
+        condition: &Condition,
+    ) -> Self {
+        let mut lists = Vec::new();
+        let mut exact = true;
+        let root = plan(account, condition, &mut lists, &mut exact).unwrap_or_else(|| {
+            // No list narrows it down: every record is looked at.
+            lists = vec![List::new(keys::records(kind, account), (RECORDS, RECORDS))];
+            Node::List(0)
+        });
+        if order == Order::NewestFirst {
+            for list in &mut lists {
+                list.range.newest_first = true;
+            }
+        }
+        Self {
+            tx: tx.clone(),
+            account,
+            kind,
+            order,
+            root,
+            lists,
+            from: Some(0),
+            exact,
+            read: 0,
+        }
+    }
+
+    /// Whether what is found meets the condition for certain. Otherwise its record must be asked.
+    pub fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// How many keys were read so far.
+    pub fn read(&self) -> usize {
+        self.read
+    }
+
+    /// The next entity that may meet the condition.
+    pub async fn next(&mut self) -> Result<Option<u64>> {
+        while let Some(from) = self.from {
+            match self.root.next(&mut self.lists, from) {
+                Step::Found(rank) => {
+                    self.from = rank.checked_add(1);
+                    return Ok(Some(self.order.rank(rank)));
+                }
+                Step::End => self.from = None,
+                Step::Read(list, from) => self.read_on(list, from).await?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// The record of an entity that was just found.
+    pub async fn record<T: DeserializeOwned>(&mut self, id: u64) -> Result<Option<T>> {
+        let key = keys::record(self.kind, self.account, id);
+        if let Node::List(list) = self.root {
+            let found = self.lists[list].value(self.order.rank(id));
+            if let Some(bytes) = found.filter(|bytes| !bytes.is_empty()) {
+                return decode(&key, bytes).map(Some);
+            }
+        }
+        self.read += 1;
+        self.tx.read(&key).await
+    }
+
+    async fn read_on(&mut self, list: usize, from: u64) -> Result<()> {
+        let order = self.order;
+        let list = &mut self.lists[list];
+        let range = list.range.clone().from_id(order.rank(from));
+        let found = self.tx.scan(&range, list.size).await?;
+        self.read += found.len();
+        list.ended = found.len() < list.size;
+        list.size = (list.size * 2).min(list.max_size);
+        list.at = 0;
+        list.page = found
+            .into_iter()
+            .filter_map(|(key, value)| Some((order.rank(keys::id_of(&key)?), value)))
+            .collect();
+        Ok(())
+    }
+}
+
+/// One list of ids and the part of it that is in memory.
+#[derive(Debug)]
+struct List {
+    range: KeyRange,
+    page: Vec<(u64, Bytes)>,
+    at: usize,
+    /// Nothing is behind the page.
+    ended: bool,
+    size: usize,
+    max_size: usize,
+}
+
+impl List {
+    fn new(range: KeyRange, (size, max_size): (usize, usize)) -> Self {
+        Self {
+            range,
+            page: Vec::new(),
+            at: 0,
+            ended: false,
+            size,
+            max_size,
+        }
+    }
+
+    /// The first rank of the page at or behind `from`. Ranks before it are never asked for again.
+    fn seek(&mut self, from: u64) -> Option<u64> {
+        let behind = self.page[self.at..].partition_point(|(rank, _)| *rank < from);
+        self.at += behind;
+        self.page.get(self.at).map(|(rank, _)| *rank)
+    }
+
+    fn value(&self, rank: u64) -> Option<&Bytes> {
+        let (found, value) = self.page.get(self.at)?;
+        (*found == rank).then_some(value)
+    }
+}
+
+/// How lists are met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Node {
+    List(usize),
+    All(Vec<Node>),
+    Any(Vec<Node>),
+}
+
+/// What a look at the lists comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Found(u64),
+    End,
+    /// This list must be read on from this rank first.
+    Read(usize, u64),
+}
+
+impl Node {
+    /// The least rank at or behind `from` that is in these lists.
+    fn next(&self, lists: &mut [List], from: u64) -> Step {
+        match self {
+            Self::List(number) => {
+                let list = &mut lists[*number];
+                match list.seek(from) {
+                    Some(rank) => Step::Found(rank),
+                    None if list.ended => Step::End,
+                    None => Step::Read(*number, from),
+                }
+            }
+            Self::All(nodes) => Self::meet(nodes, lists, from),
+            Self::Any(nodes) => {
+                let mut least = Step::End;
+                for node in nodes {
+                    match (node.next(lists, from), least) {
+                        (Step::Read(list, from), _) => return Step::Read(list, from),
+                        (Step::Found(rank), Step::Found(known)) if known <= rank => {}
+                        (Step::Found(rank), _) => least = Step::Found(rank),
+                        (Step::End, _) => {}
+                    }
+                }
+                least
+            }
+        }
+    }
+
+    /// Lists seek each other's ranks until they agree.
+    fn meet(nodes: &[Node], lists: &mut [List], from: u64) -> Step {
+        let mut wanted = from;
+        let mut agreed = 0;
+        while agreed < nodes.len() {
+            for node in nodes {
+                match node.next(lists, wanted) {
+                    Step::Found(rank) if rank == wanted => agreed += 1,
+                    Step::Found(rank) => {
+                        wanted = rank;
+                        agreed = 1;
+                    }
+                    other => return other,
+                }
+                if agreed == nodes.len() {
+                    break;
+                }
+            }
+        }
+        Step::Found(wanted)
+    }
+}
+
+/// The lists of a condition; none if every entity may meet it. `exact` is taken away where the
+/// lists say less than the condition.
+fn plan(
+    account: AccountId,
+    condition: &Condition,
+    lists: &mut Vec<List>,
+    exact: &mut bool,
+) -> Option<Node> {
+    let mut list = |range| {
+        lists.push(List::new(range, PAGE));
+        Node::List(lists.len() - 1)
+    };
+    match condition {
+        Condition::Member(index, group) => Some(list(keys::members(index, account, group))),
+        Condition::Contains(fields, needle) => {
+            let (grams, says_all) = chosen(&fold(needle));
+            *exact &= says_all;
+            if grams.is_empty() {
+                return None;
+            }
+            let in_field = |field: &Field| {
+                let ranges = grams
+                    .iter()
+                    .map(|gram| keys::members(field.0, account, gram));
+                Node::All(ranges.map(&mut list).collect())
+            };
+            Some(Node::Any(fields.iter().map(in_field).collect()))
+        }
+        Condition::Any(conditions) => {
+            let nodes: Option<Vec<Node>> = conditions
+                .iter()
+                .map(|condition| plan(account, condition, lists, exact))
+                .collect();
+            nodes.map(Node::Any)
+        }
+        Condition::All(conditions) => {
+            let nodes: Vec<Node> = conditions
+                .iter()
+                .filter_map(|condition| plan(account, condition, lists, exact))
+                .collect();
+            (!nodes.is_empty()).then_some(Node::All(nodes))
+        }
+    }
+}
