@@ -2,6 +2,8 @@
 // What is set up for a test fails like the test itself.
 #![allow(clippy::unwrap_used)]
 
+#[path = "inbound/people.rs"]
+mod people;
 #[path = "inbound/world.rs"]
 mod world;
 
@@ -11,6 +13,10 @@ mod admin;
 mod command;
 #[path = "inbound/command_center.rs"]
 mod command_center;
+#[path = "inbound/command_logins.rs"]
+mod command_logins;
+#[path = "inbound/command_users.rs"]
+mod command_users;
 #[path = "inbound/connections.rs"]
 mod connections;
 #[path = "inbound/endpoints.rs"]
