@@ -9,6 +9,8 @@ mod world;
 mod admin;
 #[path = "inbound/command.rs"]
 mod command;
+#[path = "inbound/command_leads.rs"]
+mod command_leads;
 #[path = "inbound/connections.rs"]
 mod connections;
 #[path = "inbound/endpoints.rs"]

@@ -13,7 +13,8 @@ use super::form::Form;
 use crate::api::front::{Answer, Call, Core};
 use crate::auth::caller::Caller;
 use crate::domain::account::{self, Account};
-use crate::domain::actor::{Actor, Rights};
+use crate::domain::actor::{ActingUser, Actor, Rights};
+use crate::domain::user;
 use crate::error::{Error, Result};
 use crate::store::Tx;
 
@@ -95,6 +96,20 @@ impl CommandCall {
     pub fn form(&self) -> Form<'_> {
         let now = self.core().db.clock().now();
         Form::new(self.params(), &self.account.settings.time_zone, now)
+    }
+
+    /// Who acts: the user of the `ai_token`, else the one that `user_id` names.
+    pub async fn acting(&self, tx: &Tx, user_id: Option<u64>) -> Result<Actor> {
+        let mut actor = self.actor.clone();
+        if let (None, Some(id)) = (&actor.user, user_id) {
+            let named = user::by_id(tx, self.account.id, id).await?;
+            let named = named.ok_or_else(|| Error::not_found("Record does not exist"))?;
+            actor.user = Some(ActingUser {
+                id: named.id,
+                username: named.username,
+            });
+        }
+        Ok(actor)
     }
 
     /// What is stored now, to look at.

@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod form;
 mod lead_fields;
+mod object;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -7,9 +7,17 @@ mod authenticate_notifications;
 mod batch;
 mod command_center_receive_command;
 mod create_lead;
+mod event_set;
+mod events_get;
+mod lead_set;
+mod leads_get;
+mod leads_merge;
+mod leads_multi_manage_tags;
+mod leads_multi_transfer;
 mod ping;
 mod remote_data;
 mod send_system_email;
+mod update_lead;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -94,8 +102,16 @@ const TABLE: &[Command] = &[
     command!(batch, User, repeats),
     command!(command_center_receive_command, Api),
     command!(create_lead, User),
+    command!(event_set, User),
+    command!(events_get, User),
+    command!(lead_set, User),
+    command!(leads_get, User),
+    command!(leads_merge, User),
+    command!(leads_multi_manage_tags, User),
+    command!(leads_multi_transfer, User),
     command!(ping, User),
     command!(send_system_email, Api),
+    command!(update_lead, User),
 ];
 
 /// The command of this name, as far as it is known.
