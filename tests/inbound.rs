@@ -17,6 +17,8 @@ mod command_center;
 mod command_leads;
 #[path = "inbound/command_logins.rs"]
 mod command_logins;
+#[path = "inbound/command_orders.rs"]
+mod command_orders;
 #[path = "inbound/command_users.rs"]
 mod command_users;
 #[path = "inbound/connections.rs"]
