@@ -80,6 +80,8 @@ impl Report {
                     owner.message(message.seq());
                 }
             }
+            // The installation's own log is empty.
+            Found::End(_, Seq(0)) => {}
             Found::End(account, last) => {
                 self.accounts.entry(account).or_default().end = Some(last);
             }
