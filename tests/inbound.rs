@@ -9,6 +9,8 @@ mod world;
 mod admin;
 #[path = "inbound/command.rs"]
 mod command;
+#[path = "inbound/command_lead_lists.rs"]
+mod command_lead_lists;
 #[path = "inbound/command_leads.rs"]
 mod command_leads;
 #[path = "inbound/connections.rs"]

@@ -158,7 +158,10 @@ mod tests {
             assert_eq!(completed(text, Some(code)).as_deref(), expected, "{text}");
         }
         assert_eq!(completed("8005551234", None), None);
-        assert_eq!(completed("+18005551234", None).as_deref(), Some("+18005551234"));
+        assert_eq!(
+            completed("+18005551234", None).as_deref(),
+            Some("+18005551234")
+        );
     }
 
     #[test]

@@ -450,7 +450,8 @@ mod tests {
     #[test]
     fn ids_bound_a_directory_from_both_ends() {
         let range = members("x", A, "g");
-        let ids = |range: KeyRange| (1..6).filter(move |id| range.contains(&member("x", A, "g", *id)));
+        let ids =
+            |range: KeyRange| (1..6).filter(move |id| range.contains(&member("x", A, "g", *id)));
         let rising: Vec<u64> = ids(range.clone().from_id(3)).collect();
         assert_eq!(rising, [3, 4, 5]);
         let falling: Vec<u64> = ids(range.newest_first().from_id(3)).collect();

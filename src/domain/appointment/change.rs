@@ -187,9 +187,7 @@ fn is_user(actor: &Actor) -> bool {
 /// The appointment's user, and roles O and D.
 fn may_change(actor: &Actor, it: &Appointment) -> Result<()> {
     match actor.rights {
-        Rights::User { id, role }
-            if id != it.user_id && !role.is_some_and(Role::leads_all) =>
-        {
+        Rights::User { id, role } if id != it.user_id && !role.is_some_and(Role::leads_all) => {
             Err(Error::forbidden("Permission denied"))
         }
         _ => Ok(()),

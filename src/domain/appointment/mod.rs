@@ -132,7 +132,10 @@ pub async fn occupies_at(
         let Some(id) = keys::id_of(&key).filter(|_| status.occupies()) else {
             continue;
         };
-        if live(tx, account, id).await?.is_some_and(|found| found.lead_id == lead) {
+        if live(tx, account, id)
+            .await?
+            .is_some_and(|found| found.lead_id == lead)
+        {
             return Ok(true);
         }
     }
@@ -150,7 +153,9 @@ async fn is_free(tx: &Tx, account: AccountId, wanted: &Appointment) -> Result<()
             let end = keys::time_of(key).unwrap_or(Timestamp::MAX);
             let overlaps = *start < wanted.end && end > wanted.start;
             if is_other && (overlaps || *start == wanted.start) {
-                return Err(Error::conflict("Appointment schedule exists for this time."));
+                return Err(Error::conflict(
+                    "Appointment schedule exists for this time.",
+                ));
             }
         }
         match page.last() {

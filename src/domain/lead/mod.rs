@@ -156,7 +156,10 @@ pub async fn live(tx: &Tx, account: AccountId, id: u64) -> Result<Option<Lead>> 
 
 /// The lead of this external id, if it is not deleted.
 pub async fn by_external_id(tx: &Tx, account: AccountId, text: &str) -> Result<Option<Lead>> {
-    match tx.read(&keys::unique(BY_EXTERNAL_ID, account, text)).await? {
+    match tx
+        .read(&keys::unique(BY_EXTERNAL_ID, account, text))
+        .await?
+    {
         Some(id) => live(tx, account, id).await,
         None => Ok(None),
     }
@@ -206,7 +209,9 @@ fn entries(account: AccountId, lead: &Lead) -> BTreeSet<Key> {
         entries.insert(member(BY_CUSTOM_STATUS, lead.custom_status.to_string()));
     }
     let owner = lead.owner_id.map(|user| member(BY_OWNER, user.to_string()));
-    let assignee = lead.assignee_id.map(|user| member(BY_ASSIGNEE, user.to_string()));
+    let assignee = lead
+        .assignee_id
+        .map(|user| member(BY_ASSIGNEE, user.to_string()));
     entries.extend(owner.into_iter().chain(assignee));
     entries.extend(lead.tags.iter().map(|tag| member(BY_TAG, tag.to_string())));
     entries

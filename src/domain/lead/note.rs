@@ -81,7 +81,10 @@ async fn ids(tx: &Tx, account: AccountId, lead: u64, room: usize) -> Result<Vec<
     if found.len() > room {
         return Err(Error::conflict("Too many notes for one call"));
     }
-    Ok(found.iter().filter_map(|(key, _)| keys::id_of(key)).collect())
+    Ok(found
+        .iter()
+        .filter_map(|(key, _)| keys::id_of(key))
+        .collect())
 }
 
 /// How many more notes a call may touch.

@@ -1,4 +1,4 @@
-//! `update_lead` (`protocols/command-api.md` 4.21), and what lead_set shares with it.
+//! `update_lead` (`protocols/command-api.md` 4.21), and what `lead_set` shares with it.
 
 use super::{CommandCall, Outcome};
 use crate::api::command::encode::Reply;
@@ -58,7 +58,9 @@ pub async fn run(call: &CommandCall) -> Outcome {
     let max = Text::AdminNotes.max();
     fields.admin_note = form.lines("admin_notes_append", max);
     let sent = form.lines("admin_notes_send", max);
-    fields.texts.extend(sent.map(|text| (Text::AdminNotes, text)));
+    fields
+        .texts
+        .extend(sent.map(|text| (Text::AdminNotes, text)));
     let user = form.id("user_id");
     form.finish()?;
     let Some(target) = &target else {
@@ -71,7 +73,7 @@ pub async fn run(call: &CommandCall) -> Outcome {
     call.commit(|tx| async move {
         let actor = call.acting(&tx, user).await?;
         let id = target.find(&tx, account.id).await?.id;
-        lead::update(&tx, account, id, fields, &actor).await?;
+        Box::pin(lead::update(&tx, account, id, fields, &actor)).await?;
         Ok(Reply::new(UPDATED))
     })
     .await
