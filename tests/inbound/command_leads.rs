@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::world::{Reply, World};
 
 /// A user of the account; its notification is part of the log.
-async fn user(world: &World, username: &str, account_type: &str) -> u64 {
+pub async fn user(world: &World, username: &str, account_type: &str) -> u64 {
     let text = |text: &str| Some(text.to_owned());
     let changes = &user::Changes {
         username: text(username),
@@ -17,7 +17,8 @@ async fn user(world: &World, username: &str, account_type: &str) -> u64 {
         account_type: text(account_type),
         ..user::Changes::default()
     };
-    let made = world.db.transact(&[world.account], |tx| async move {
+    let accounts = [world.account];
+    let made = world.db.transact(&accounts, |tx| async move {
         let account = account::by_id(&tx, world.account).await?;
         user::create(&tx, &account, changes, None).await
     });
@@ -25,9 +26,10 @@ async fn user(world: &World, username: &str, account_type: &str) -> u64 {
 }
 
 /// Changes the account's settings as an operator does.
-async fn set(world: &World, change: impl Fn(&mut Settings) + Sync) {
+pub async fn set(world: &World, change: impl Fn(&mut Settings) + Sync) {
     let change = &change;
-    let done = world.db.transact(&[world.account], |tx| async move {
+    let accounts = [world.account];
+    let done = world.db.transact(&accounts, |tx| async move {
         let mut account = account::by_id(&tx, world.account).await?;
         change(&mut account.settings);
         tx.put(keys::account(world.account), &account)
@@ -52,21 +54,21 @@ async fn said(world: &World, seen: u64) -> Vec<(String, Value)> {
 }
 
 /// A call, and what it made the log say.
-async fn call(world: &World, pairs: &str) -> (Reply, Vec<(String, Value)>) {
+pub async fn call(world: &World, pairs: &str) -> (Reply, Vec<(String, Value)>) {
     let seen = world.logged().await;
     let reply = world.command(pairs).await;
     let said = said(world, seen).await;
     (reply, said)
 }
 
-fn types(said: &[(String, Value)]) -> Vec<&str> {
+pub fn types(said: &[(String, Value)]) -> Vec<&str> {
     said.iter().map(|(kind, _)| kind.as_str()).collect()
 }
 
 const CREATED: &str = "status=0&status_message=Lead+Creation+Successful&lead_id=";
 const UPDATED: &str = "status=0&status_message=Lead+Update+Successful";
-const SUCCESS: &str = "status=0&status_message=Success";
-const UNKNOWN: &str = "status=1&status_message=Record+does+not+exist";
+pub const SUCCESS: &str = "status=0&status_message=Success";
+pub const UNKNOWN: &str = "status=1&status_message=Record+does+not+exist";
 
 #[tokio::test]
 async fn create_lead_stores_and_says_what_is_documented() {
@@ -122,17 +124,17 @@ async fn create_lead_stores_and_says_what_is_documented() {
 }
 
 /// What a call must answer.
-async fn expect(world: &World, rows: &[(&str, &str)]) {
+pub async fn expect(world: &World, rows: &[(&str, &str)]) {
     for (pairs, expected) in rows {
         assert_eq!(world.command(pairs).await.body, *expected, "{pairs}");
     }
 }
 
-fn missing(name: &str) -> String {
+pub fn missing(name: &str) -> String {
     format!("status=1&status_message=ERROR%3A+Required+parameter+%22{name}%22+missing")
 }
 
-fn invalid(name: &str) -> String {
+pub fn invalid(name: &str) -> String {
     format!("status=1&status_message=Invalid+value+for+parameter+%22{name}%22")
 }
 
@@ -343,7 +345,11 @@ async fn the_owner_of_a_lead_is_named_or_the_accounts_default() {
 async fn a_person_is_linked_to_one_contact() {
     let world = World::start().await;
     set(&world, |settings| {
+<<<<<<< HEAD
         settings.default_country_code = Some("1".to_owned())
+=======
+        settings.default_country_code = Some("1".to_owned());
+>>>>>>> lead
     })
     .await;
     let mut known = 1001;
@@ -421,11 +427,11 @@ async fn update_lead_changes_what_differs_and_says_so() {
         .clock
         .set(hookrelay::clock::Timestamp(1_768_473_060_000));
     let update = "ai_command=update_lead&lead_id=1001";
-    let changes = format!(
+    let update_all = format!(
         "{update}&first_name=June&city=&lat=&gmt_offset=&ok_to_text=&message=+&status=potential\
          &tag_append=T,u&admin_notes_append=called&admin_notes=ignored&user_id={alice}&source="
     );
-    let (reply, said) = call(&world, &changes).await;
+    let (reply, said) = call(&world, &update_all).await;
     assert_eq!(reply.body, UPDATED);
     assert_eq!(types(&said), ["new_tag", "update_lead"]);
     let data = &said[1].1;
@@ -530,4 +536,41 @@ async fn lead_set_creates_and_updates() {
     .await;
     let (_, said) = call(&world, &format!("{update}&lead_id=1001&note=n")).await;
     assert_eq!(types(&said), ["new_lead_note"]);
+}
+
+#[tokio::test]
+async fn a_follow_up_in_the_future_becomes_an_appointment() {
+    let world = World::start().await;
+    let alice = user(&world, "alice", "Agent").await;
+    let bob = user(&world, "bob", "Agent").await;
+    let update = "ai_command=update_lead&lead_id=1001&followup_date=";
+    let create = "ai_command=create_lead&city=x&followup_date=2026-03-01";
+    let (_, said) = call(&world, create).await;
+    assert_eq!(types(&said), ["new_lead"], "not on insert");
+    // Neither owner nor acting user: no event.
+    let (_, said) = call(&world, &format!("{update}2026-02-01+10:00")).await;
+    assert_eq!(types(&said), ["update_lead"]);
+    let acting = format!("{update}2026-02-02+10:00&user_id={bob}");
+    let (_, said) = call(&world, &acting).await;
+    assert_eq!(types(&said), ["update_lead", "new_appointment"]);
+    assert_eq!(
+        said[1].1,
+        json!({"appointment_id": 1001, "lead_id": 1001, "slug": "lead-1001", "user": "bob",
+            "start_at": "2026-02-02T18:00:00Z", "end_at": "2026-02-02T18:30:00Z",
+            "note": "Follow-up", "status": "pending", "actor": "bob"})
+    );
+    // The same time again after another one: the appointment is there already.
+    let (_, said) = call(&world, &format!("{update}2025-02-02&user_id={bob}")).await;
+    assert_eq!(types(&said), ["update_lead"], "not in the past");
+    let (_, said) = call(&world, &acting).await;
+    assert_eq!(types(&said), ["update_lead"]);
+    let (_, said) = call(&world, &acting).await;
+    assert_eq!(types(&said), Vec::<&str>::new(), "it did not change");
+    // The owner goes before the acting user.
+    let owned = format!("ai_command=create_lead&city=x&user_id={alice}");
+    call(&world, &owned).await;
+    let set = "ai_command=lead_set&mode=update&lead_id=1002&followup_date=2026-02-02+10:00";
+    let (_, said) = call(&world, &format!("{set}&user_id={bob}")).await;
+    assert_eq!(said[1].1["user"], "alice");
+    assert_eq!(said[1].1["actor"], "bob");
 }
