@@ -110,7 +110,7 @@ impl Database {
     {
         for _ in 0..runs {
             let turns = self.turns.take(accounts).await;
-            let tx = Tx::begin(self.store.clone(), self.clock.now(), self.entropy.clone());
+            let tx = self.begin(true);
             let value = body(tx.clone()).await?;
             let commit = tx.into_commit(accounts, essential);
             if commit.writes.is_empty() && commit.appends.is_empty() {
@@ -134,7 +134,19 @@ impl Database {
 
     /// A read-only view of the latest submitted state, without a turn.
     pub fn view(&self) -> Tx {
-        Tx::begin(self.store.clone(), self.clock.now(), self.entropy.clone())
+        self.begin(false)
+    }
+
+    fn begin(&self, expects: bool) -> Tx {
+        Tx {
+            shared: Arc::new(Shared {
+                store: self.store.clone(),
+                now: self.clock.now(),
+                entropy: self.entropy.clone(),
+                expects,
+                state: Mutex::default(),
+            }),
+        }
     }
 }
 
@@ -209,6 +221,9 @@ struct Shared {
     store: Arc<dyn Store>,
     now: Timestamp,
     entropy: Entropy,
+    /// Whether what is read becomes an expectation: a view has no commit that could hold one, and
+    /// may read far more than a transaction.
+    expects: bool,
     state: Mutex<State>,
 }
 
@@ -222,17 +237,6 @@ struct State {
 }
 
 impl Tx {
-    fn begin(store: Arc<dyn Store>, now: Timestamp, entropy: Entropy) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                store,
-                now,
-                entropy,
-                state: Mutex::default(),
-            }),
-        }
-    }
-
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.shared
             .state
@@ -261,11 +265,13 @@ impl Tx {
             .get(key)
             .await
             .map_err(|error| read_failed(key.as_str(), error))?;
-        // The first look is the expectation: a later one that differs must make a conflict.
-        self.state()
-            .reads
-            .entry(key.clone())
-            .or_insert(found.as_ref().map(|found| found.version));
+        if self.shared.expects {
+            // The first look is the expectation: a later one that differs must make a conflict.
+            self.state()
+                .reads
+                .entry(key.clone())
+                .or_insert(found.as_ref().map(|found| found.version));
+        }
         Ok(found.map(|found| found.value))
     }
 
@@ -293,15 +299,16 @@ impl Tx {
             .scan(range, asked)
             .await
             .map_err(|error| read_failed(range.start.as_str(), error))?;
-        let versions = found
-            .iter()
-            .map(|(key, found)| (key.clone(), found.version))
-            .collect();
-        self.state().ranges.push(RangeRead {
-            range: range.clone(),
-            limit: asked,
-            found: versions,
-        });
+        if self.shared.expects {
+            let versions = found.iter();
+            let versions = versions.map(|(key, found)| (key.clone(), found.version));
+            let found = versions.collect();
+            self.state().ranges.push(RangeRead {
+                range: range.clone(),
+                limit: asked,
+                found,
+            });
+        }
         Ok(overlaid(found, own, range.newest_first, limit))
     }
 

@@ -77,22 +77,6 @@ impl CommandCall {
         })
     }
 
-    /// Who acts if the caller names this user; a user's token, which proves one, goes first.
-    pub async fn acting(&self, tx: &Tx, id: u64) -> Result<Actor> {
-        if self.actor.user.is_some() {
-            return Ok(self.actor.clone());
-        }
-        let user = user::by_id(tx, self.account.id, id).await?;
-        let user = user.ok_or_else(|| Error::not_found("Record does not exist"))?;
-        Ok(Actor {
-            user: Some(ActingUser {
-                id,
-                username: user.username,
-            }),
-            rights: self.actor.rights,
-        })
-    }
-
     /// The parameters as they came.
     pub fn params(&self) -> &Params {
         &self.http.input
@@ -117,6 +101,20 @@ impl CommandCall {
     pub fn form(&self) -> Form<'_> {
         let now = self.core().db.clock().now();
         Form::new(self.params(), &self.account.settings.time_zone, now)
+    }
+
+    /// Who acts: the user of the `ai_token`, else the one that `user_id` names.
+    pub async fn acting(&self, tx: &Tx, user_id: Option<u64>) -> Result<Actor> {
+        let mut actor = self.actor.clone();
+        if let (None, Some(id)) = (&actor.user, user_id) {
+            let named = user::by_id(tx, self.account.id, id).await?;
+            let named = named.ok_or_else(|| Error::not_found("Record does not exist"))?;
+            actor.user = Some(ActingUser {
+                id: named.id,
+                username: named.username,
+            });
+        }
+        Ok(actor)
     }
 
     /// What is stored now, to look at.

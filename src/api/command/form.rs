@@ -68,10 +68,12 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// The value of this parameter cannot be taken.
+    /// The value of this parameter cannot be taken; said once.
     pub fn wrong(&mut self, name: &str) {
-        self.invalid
-            .push(format!("Invalid value for parameter \"{name}\""));
+        let text = format!("Invalid value for parameter \"{name}\"");
+        if !self.invalid.contains(&text) {
+            self.invalid.push(text);
+        }
     }
 
     /// A finding with a text of its own, among the invalid ones.
@@ -79,10 +81,12 @@ impl<'a> Form<'a> {
         self.invalid.push(text.to_owned());
     }
 
-    /// The value of this parameter is too long.
+    /// The value of this parameter is too long; said once.
     pub fn too_long(&mut self, name: &str) {
-        self.long
-            .push(format!("Value of parameter \"{name}\" is too long"));
+        let text = format!("Value of parameter \"{name}\" is too long");
+        if !self.long.contains(&text) {
+            self.long.push(text);
+        }
     }
 
     /// What was given, as it came.

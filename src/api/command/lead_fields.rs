@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::form::Form;
 use crate::domain::account::Settings;
+use crate::domain::actor::Actor;
 use crate::domain::lead::fields::{Change, Fields, is_birth_date};
 use crate::domain::lead::note::{DEFAULT_KIND, NewNote};
 use crate::domain::lead::{Degrees, Status, Text};
@@ -14,10 +15,12 @@ use crate::domain::{tag, words};
 /// Tag names in one call, and notes.
 const MAX_TAGS: usize = 200;
 const MAX_NOTES: usize = 100;
+/// Leads in one call.
+const MAX_LEADS: usize = 500;
 /// Characters of a note's kind, of a note, and of an external id.
 const MAX_KIND: usize = 64;
 const MAX_NOTE: usize = 10_000;
-const MAX_EXTERNAL_ID: usize = 255;
+pub const MAX_EXTERNAL_ID: usize = 255;
 /// Parameters beside the text fields that say something of a lead.
 const OTHERS: [&str; 11] = [
     "external_id",
@@ -147,6 +150,36 @@ pub fn tags(form: &mut Form<'_>, name: &str) -> Option<Vec<String>> {
         return None;
     }
     Some(names)
+}
+
+/// Ids of leads, each once, in their order; the parameter must be given.
+pub fn ids(form: &mut Form<'_>, name: &str) -> Vec<u64> {
+    form.need(&[name]);
+    let Some(texts) = form.csv(name, MAX_LEADS) else {
+        return Vec::new();
+    };
+    let mut ids = Vec::with_capacity(texts.len());
+    for text in &texts {
+        // No lead has an id below 1 or beyond 63 bits.
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            form.wrong(name);
+            return Vec::new();
+        }
+        let id = text.parse().unwrap_or(0);
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+/// The user in whose name a call with an API credential acts, who must be named.
+pub fn acting_user(form: &mut Form<'_>, actor: &Actor) -> Option<u64> {
+    if actor.user.is_none() {
+        form.need(&["user_id"]);
+    }
+    form.id("user_id")
 }
 
 /// What is wrong with an item of `notes`.

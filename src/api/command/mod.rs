@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod form;
 mod lead_fields;
+mod object;
 mod user_fields;
 
 use std::borrow::Cow;

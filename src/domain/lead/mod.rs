@@ -15,9 +15,12 @@
 
 mod change;
 pub mod fields;
+pub mod find;
+pub mod merge;
 pub mod note;
 pub mod notice;
 pub mod rights;
+pub mod several;
 mod status;
 mod text;
 
@@ -162,9 +165,14 @@ pub async fn by_external_id(tx: &Tx, account: AccountId, text: &str) -> Result<O
     }
 }
 
+/// There is no such lead.
+pub fn missing() -> Error {
+    Error::not_found("Record does not exist")
+}
+
 /// The lead must be there.
 pub fn found(lead: Option<Lead>) -> Result<Lead> {
-    lead.ok_or_else(|| Error::not_found("Record does not exist"))
+    lead.ok_or_else(missing)
 }
 
 /// The slug of a lead: the letters and digits of its name, and its id.

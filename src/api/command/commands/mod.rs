@@ -7,12 +7,22 @@ mod authenticate_notifications;
 pub mod batch;
 mod command_center_receive_command;
 mod command_center_sync;
+mod create_customer;
 mod create_lead;
+mod event_set;
+mod events_get;
 mod issue_invites;
+mod lead_set;
+mod leads_get;
+mod leads_merge;
+mod leads_multi_manage_tags;
+mod leads_multi_transfer;
 mod orders;
 mod ping;
+mod query_users;
 mod remote_data;
 mod send_system_email;
+mod update_lead;
 mod update_user;
 mod user_get;
 mod user_login_link;
@@ -106,13 +116,23 @@ const TABLE: &[Command] = &[
     command!(batch, User, repeats),
     command!(command_center_receive_command, Api),
     command!(command_center_sync, Api),
+    command!(create_customer, Api),
     command!("create_hosted_checkout", orders::checkout, Api, tells_json),
-    command!("create_order", orders::create, Api, tells_json, names_user),
-    command!("update_order", orders::update, Api, tells_json),
-    command!(issue_invites, Api, names_user),
     command!(create_lead, User, names_user),
+    command!("create_order", orders::create, Api, tells_json, names_user),
+    command!(event_set, User, names_user),
+    command!(events_get, User, names_user),
+    command!(issue_invites, Api, names_user),
+    command!(lead_set, User, names_user),
+    command!(leads_get, User, names_user),
+    command!(leads_merge, User, names_user),
+    command!(leads_multi_manage_tags, User, names_user),
+    command!(leads_multi_transfer, User, names_user),
     command!(ping, User),
+    command!(query_users, Api),
     command!(send_system_email, Api),
+    command!(update_lead, User, names_user),
+    command!("update_order", orders::update, Api, tells_json),
     command!(update_user, User),
     command!(user_get, User),
     command!(user_login_link, Api, repeats),
@@ -148,9 +168,7 @@ pub async fn run(command: &Command, mut call: CommandCall) -> Outcome {
         let mut form = call.form();
         let user = form.id("user_id");
         form.finish()?;
-        if let Some(id) = user {
-            call.actor = call.acting(&call.view(), id).await?;
-        }
+        call.actor = call.acting(&call.view(), user).await?;
     }
     (command.run)(&call).await
 }

@@ -1,0 +1,132 @@
+//! Looking for leads.
+//!
+//! Owns what can be asked of a lead and the lists that answer it. Does not know how a question is
+//! spelled, nor who may ask it.
+
+use super::{
+    BY_ASSIGNEE, BY_CUSTOM_STATUS, BY_OWNER, BY_STATUS, BY_TAG, KIND, Lead, SEARCHED, Status,
+};
+use crate::domain::search::{Condition, Field, Order, Search, contains};
+use crate::domain::words::fold;
+use crate::error::Result;
+use crate::id::AccountId;
+use crate::store::Tx;
+
+/// The searched texts.
+const FIELDS: [Field; SEARCHED.len()] = {
+    let mut fields = [Field(""); SEARCHED.len()];
+    let mut n = 0;
+    while n < SEARCHED.len() {
+        fields[n] = SEARCHED[n].1;
+        n += 1;
+    }
+    fields
+};
+
+/// What a lead must be; an empty list asks nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its owner or assignee.
+    pub user: Option<u64>,
+    /// One of these.
+    pub statuses: Vec<Status>,
+    /// One of these.
+    pub custom_statuses: Vec<u32>,
+    /// All of these.
+    pub tags: Vec<u64>,
+    /// All of these, each in one of the searched texts.
+    pub texts: Vec<String>,
+}
+
+impl Wanted {
+    fn condition(&self) -> Condition {
+        let member = |index, group: String| Condition::Member(index, group);
+        let any = |conditions: Vec<Condition>| {
+            let some = !conditions.is_empty();
+            some.then_some(Condition::Any(conditions))
+        };
+        let statuses = |statuses: &[Status]| {
+            let lists = statuses.iter();
+            any(lists.map(|s| member(BY_STATUS, s.word().to_owned())).collect())
+        };
+        let custom = self.custom_statuses.iter();
+        let mut all: Vec<Condition> = [
+            self.user.and_then(|user| {
+                let lists = [BY_OWNER, BY_ASSIGNEE];
+                any(lists.map(|index| member(index, user.to_string())).to_vec())
+            }),
+            statuses(&self.statuses),
+            any(custom.map(|id| member(BY_CUSTOM_STATUS, id.to_string())).collect()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        all.extend(self.tags.iter().map(|tag| member(BY_TAG, tag.to_string())));
+        let texts = self.texts.iter();
+        all.extend(texts.map(|text| Condition::Contains(&FIELDS, text.clone())));
+        if all.is_empty() {
+            // Every lead that is not deleted has one of these.
+            all.extend(statuses(&Status::GIVEN));
+        }
+        Condition::All(all)
+    }
+
+    /// Whether a lead is what was asked for; `texts` are those of the question, folded.
+    fn meets(&self, lead: &Lead, texts: &[String]) -> bool {
+        let is_of = |user| lead.owner_id == Some(user) || lead.assignee_id == Some(user);
+        let has_text = |needle: &String| {
+            let mut fields = SEARCHED.iter();
+            fields.any(|(text, _)| contains(lead.text(*text), needle))
+        };
+        lead.is_live()
+            && self.user.is_none_or(is_of)
+            && (self.statuses.is_empty() || self.statuses.contains(&lead.status))
+            && (self.custom_statuses.is_empty()
+                || self.custom_statuses.contains(&lead.custom_status))
+            && self.tags.iter().all(|tag| lead.tags.contains(tag))
+            && texts.iter().all(has_text)
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The part that was asked for, newest first.
+    pub leads: Vec<Lead>,
+    /// How many there are.
+    pub total: usize,
+    /// How many keys were read to know it.
+    pub read: usize,
+}
+
+/// The leads from number `skip` on, at most `take`, by falling id.
+pub async fn find(
+    tx: &Tx,
+    account: AccountId,
+    wanted: &Wanted,
+    skip: usize,
+    take: usize,
+) -> Result<Found> {
+    let texts: Vec<String> = wanted.texts.iter().map(|text| fold(text)).collect();
+    let condition = wanted.condition();
+    let mut search = Search::new(tx, account, KIND, Order::NewestFirst, &condition);
+    let (mut leads, mut total) = (Vec::new(), 0);
+    while let Some(id) = search.next().await? {
+        let is_shown = (skip..skip.saturating_add(take)).contains(&total);
+        if is_shown || !search.is_exact() {
+            let lead: Option<Lead> = search.record(id).await?;
+            let Some(lead) = lead.filter(|lead| wanted.meets(lead, &texts)) else {
+                continue;
+            };
+            if is_shown {
+                leads.push(lead);
+            }
+        }
+        total += 1;
+    }
+    Ok(Found {
+        leads,
+        total,
+        read: search.read(),
+    })
+}
