@@ -11,13 +11,10 @@ mod world;
 mod admin;
 #[path = "inbound/command.rs"]
 mod command;
-<<<<<<< HEAD
 #[path = "inbound/command_center.rs"]
 mod command_center;
-=======
 #[path = "inbound/command_lead_lists.rs"]
 mod command_lead_lists;
->>>>>>> lead
 #[path = "inbound/command_leads.rs"]
 mod command_leads;
 #[path = "inbound/command_logins.rs"]

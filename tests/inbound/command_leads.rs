@@ -345,11 +345,7 @@ async fn the_owner_of_a_lead_is_named_or_the_accounts_default() {
 async fn a_person_is_linked_to_one_contact() {
     let world = World::start().await;
     set(&world, |settings| {
-<<<<<<< HEAD
-        settings.default_country_code = Some("1".to_owned())
-=======
         settings.default_country_code = Some("1".to_owned());
->>>>>>> lead
     })
     .await;
     let mut known = 1001;

@@ -1,6 +1,8 @@
 //! `protocols/command-api.md` 4.7, 4.9 and 4.22: orders and hosted checkouts.
 
-use crate::people::user;
+use hookrelay::domain::user::Changes;
+
+use crate::people::add;
 use crate::world::World;
 
 const ORDER: &str = "ai_command=create_order&user_id=1001&products=%5B%7B%22qty%22%3A1%2C%22price%22%3A%2210.00%22%2C%22title%22%3A%22Mug%22%2C%22stock_item_id%22%3A5%2C%22product_code%22%3A%22MUG%22%7D%5D&total=12.50&shipping=2.50&tax=0.00";
@@ -17,7 +19,7 @@ fn failed(text: &str) -> String {
 #[tokio::test]
 async fn an_order_is_created_once_and_shipped_once() {
     let world = World::start().await;
-    user(&world, "john", "User").await;
+    add(&world, "john", "User", Changes::default()).await;
     let created = "status=0&status_message=%7B%22message%22%3A%22Order+Creation+Successful%22%2C%22order_id%22%3A1001%7D&order_id=1001";
     let call = format!("{ORDER}&external_id=A-77&payment_status=capture");
     let before = world.logged().await;
@@ -66,7 +68,7 @@ async fn an_order_is_created_once_and_shipped_once() {
 #[tokio::test]
 async fn every_row_of_an_order_is_checked() {
     let world = World::start().await;
-    user(&world, "john", "User").await;
+    add(&world, "john", "User", Changes::default()).await;
     let before = world.logged().await;
     assert_eq!(
         world.command("ai_command=create_order").await.body,

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use super::{
     ACTIVE, BY_EMAIL, BY_EXTERNAL_ID, BY_NAME, BY_REFERENCE, ENROLLED, KIND, OWNERS, PRESENCE,
-    PasswordHash, User, by_id, notice,
+    PasswordHash, User, by_id, find, notice,
 };
 use crate::clock::Timestamp;
 use crate::domain::account::Account;
 use crate::domain::actor::Role;
 use crate::domain::address::Address;
+use crate::domain::contact::{self, Person};
 use crate::domain::sequence;
 use crate::domain::words::fold;
 use crate::error::{Error, Result};
@@ -86,11 +87,26 @@ pub async fn create(
     let mut user = blank(date_added.unwrap_or(tx.now()));
     apply(&mut user, changes);
     is_unique(tx, account.id, None, &user).await?;
+    user.contact_id = person(tx, account, &user).await?;
     user.id = sequence::next(tx, account.id, KIND).await?;
-    user.reference = fresh_reference(tx, account.id).await?;
+    user.reference = contact::fresh_reference(tx, account.id).await?;
     save(tx, account.id, None, &user)?;
     notice::created(tx, account, &user).await?;
     Ok(user)
+}
+
+/// The contact that a new customer is; agents are none.
+async fn person(tx: &Tx, account: &Account, user: &User) -> Result<Option<u64>> {
+    if user.role().is_some() {
+        return Ok(None);
+    }
+    let person = Person {
+        phone: Some(&user.phone),
+        email: Some(&user.email),
+        first_name: &user.first_name,
+        last_name: &user.last_name,
+    };
+    contact::link(tx, account, &person).await
 }
 
 /// Changes a user. Equal values change nothing and say nothing.
@@ -173,17 +189,6 @@ async fn refer(tx: &Tx, account: AccountId, changes: &Changes) -> Result<()> {
     Ok(())
 }
 
-/// A reference that neither a user nor a contact of the account has.
-async fn fresh_reference(tx: &Tx, account: AccountId) -> Result<PersonId> {
-    loop {
-        let reference = PersonId::random(tx.entropy());
-        let key = keys::unique(BY_REFERENCE, account, &reference.to_string());
-        if tx.get(&key).await?.is_none() {
-            return Ok(reference);
-        }
-    }
-}
-
 /// Indexes that hold one user for each text, as it is compared, and what a taken one is answered.
 fn texts(user: &User) -> [(&'static str, Option<String>, &'static str); 3] {
     [
@@ -235,6 +240,8 @@ fn entries(account: AccountId, user: &User) -> BTreeMap<Key, Option<u64>> {
             None,
         );
     }
+    let texts = find::entries(account, user).into_iter();
+    entries.extend(texts.map(|key| (key, None)));
     entries
 }
 

@@ -1,10 +1,11 @@
 //! Users (`protocols/domain.md` 2.2): people of an account with a name and maybe a password.
 //!
 //! Owns the record and its look-ups. `change.rs` creates and changes users and keeps their indexes,
-//! `notice.rs` says so to the consumers, `rules.rs` knows the forms of their texts. Does not know
+//! `find.rs` looks for them, `notice.rs` says so to the consumers, `rules.rs` knows the forms of their texts. Does not know
 //! passwords, only their hashes, nor which caller may do what.
 
 mod change;
+pub mod find;
 mod notice;
 pub mod rules;
 
