@@ -528,7 +528,12 @@ mod tests {
         .await
         .unwrap();
         assert_eq!(found(&db, Order::OldestFirst, &text("smythe")).await.0, [1]);
-        assert!(found(&db, Order::OldestFirst, &text("smi")).await.0.is_empty());
+        assert!(
+            found(&db, Order::OldestFirst, &text("smi"))
+                .await
+                .0
+                .is_empty()
+        );
         let same = db.transact(&[A], |tx| {
             let after = after.clone();
             async move {

@@ -164,12 +164,25 @@ async fn every_lead_field_has_its_form() {
     for (name, wrong) in [
         ("lat", vec!["91", "-90.1", "x", "1e1", "1."]),
         ("lng", vec!["181", "-180.5"]),
-        ("followup_date", vec!["tomorrow", "2026-02-30", "2026-01-15 25:00"]),
+        (
+            "followup_date",
+            vec!["tomorrow", "2026-02-30", "2026-01-15 25:00"],
+        ),
         ("status", vec!["deleted", "9", "0", "7", "Received"]),
         ("custom_status", vec!["1", "Cold", "-3"]),
         ("gmt_offset", vec!["1401", "-1401", "1.5"]),
         ("birth_date", vec!["1980-02-30", "2-3", "1980"]),
-        ("notes", vec!["x", "{}", "[1]", "[{}]", r#"[{"Notes":" "}]"#, r#"[{"Notes":[]}]"#]),
+        (
+            "notes",
+            vec![
+                "x",
+                "{}",
+                "[1]",
+                "[{}]",
+                r#"[{"Notes":" "}]"#,
+                r#"[{"Notes":[]}]"#,
+            ],
+        ),
         ("user_id", vec!["x", "1.0"]),
     ] {
         for value in wrong {
@@ -181,7 +194,10 @@ async fn every_lead_field_has_its_form() {
     }
     let note = format!("[{{\"Notes\":\"{}\"}}]", "x".repeat(10_001));
     let many = format!("[{}]", [r#"{"Notes":"x"}"#; 101].join(","));
-    let tags = (0..201).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let tags = (0..201)
+        .map(|n| n.to_string())
+        .collect::<Vec<_>>()
+        .join(",");
     for (name, value, expected) in [
         ("admin_notes", "x".repeat(10_001), too_long("admin_notes")),
         ("note", "x".repeat(10_001), too_long("note")),
@@ -196,12 +212,16 @@ async fn every_lead_field_has_its_form() {
     }
     let at_least = "status=1&status_message=At+least+one+lead+field+is+required";
     for pairs in ["", "&city=+", "&unknown=x"] {
-        let reply = world.command(&format!("ai_command=create_lead{pairs}")).await;
+        let reply = world
+            .command(&format!("ai_command=create_lead{pairs}"))
+            .await;
         assert_eq!(reply.body, at_least, "{pairs}");
     }
     // Missing, invalid and too long, each in the order of the table.
     let reply = world
-        .command(&format!("ai_command=lead_set&status=x&lat=x&city={long}&cell={long}"))
+        .command(&format!(
+            "ai_command=lead_set&status=x&lat=x&city={long}&cell={long}"
+        ))
         .await;
     let findings: Vec<String> = form_urlencoded::parse(reply.body.as_bytes())
         .skip(1)
@@ -236,7 +256,13 @@ async fn lead_fields_are_stored_as_given() {
     );
     let (reply, said) = call(&world, &pairs).await;
     assert_eq!(reply.body, format!("{CREATED}1001"));
-    let expected = ["new_tag", "new_tag", "new_lead", "new_lead_note", "new_lead_note"];
+    let expected = [
+        "new_tag",
+        "new_tag",
+        "new_lead",
+        "new_lead_note",
+        "new_lead_note",
+    ];
     assert_eq!(types(&said)[..5], expected);
     let lead = &said[2].1;
     for (name, expected) in [
@@ -276,9 +302,18 @@ async fn lead_fields_are_stored_as_given() {
     expect(
         &world,
         &[
-            ("ai_command=create_lead&external_id=A-1&city=y", &format!("{CREATED}1001")),
-            ("ai_command=lead_set&mode=insert&external_id=A-1", &format!("{CREATED}1001")),
-            ("ai_command=create_lead&external_id=a-1", &format!("{CREATED}1002")),
+            (
+                "ai_command=create_lead&external_id=A-1&city=y",
+                &format!("{CREATED}1001"),
+            ),
+            (
+                "ai_command=lead_set&mode=insert&external_id=A-1",
+                &format!("{CREATED}1001"),
+            ),
+            (
+                "ai_command=create_lead&external_id=a-1",
+                &format!("{CREATED}1002"),
+            ),
             ("ai_command=create_lead&external_id=A-1&user_id=1", UNKNOWN),
         ],
     )
@@ -307,12 +342,19 @@ async fn the_owner_of_a_lead_is_named_or_the_accounts_default() {
 #[tokio::test]
 async fn a_person_is_linked_to_one_contact() {
     let world = World::start().await;
-    set(&world, |settings| settings.default_country_code = Some("1".to_owned())).await;
+    set(&world, |settings| {
+        settings.default_country_code = Some("1".to_owned())
+    })
+    .await;
     let mut known = 1001;
     // In order: pairs, the contact, and whether it is new.
     for (pairs, contact, is_new) in [
         ("phone=8005551234", Some(1001), true),
-        ("phone=%2B1+800+555-1234&email=a@example.com", Some(1001), false),
+        (
+            "phone=%2B1+800+555-1234&email=a@example.com",
+            Some(1001),
+            false,
+        ),
         ("cell=8005551234&phone=12", Some(1001), false),
         ("phone=0&email=a@example.com", Some(1002), true),
         ("email=A@Example.com", Some(1002), false),
@@ -326,9 +368,17 @@ async fn a_person_is_linked_to_one_contact() {
         ("first_name=Jane", None, false),
     ] {
         let (_, said) = call(&world, &format!("ai_command=create_lead&{pairs}")).await;
-        let expected: &[&str] = if is_new { &["new_contact", "new_lead"] } else { &["new_lead"] };
+        let expected: &[&str] = if is_new {
+            &["new_contact", "new_lead"]
+        } else {
+            &["new_lead"]
+        };
         assert_eq!(types(&said), expected, "{pairs}");
-        assert_eq!(said.last().unwrap().1["contact_id"], json!(contact), "{pairs}");
+        assert_eq!(
+            said.last().unwrap().1["contact_id"],
+            json!(contact),
+            "{pairs}"
+        );
         if is_new {
             assert_eq!(said[0].1["contact_id"], known, "{pairs}");
             known += 1;
@@ -343,14 +393,20 @@ async fn two_creations_at_once_make_one_lead_of_an_external_id() {
     let (one, two) = tokio::join!(world.command(pairs), world.command(pairs));
     assert_eq!(one.body, format!("{CREATED}1001"));
     assert_eq!(two.body, one.body);
-    assert_eq!(types(&said(&world, 0).await), ["new_contact", "new_tag", "new_lead"]);
+    assert_eq!(
+        types(&said(&world, 0).await),
+        ["new_contact", "new_tag", "new_lead"]
+    );
     // The contact and the tag of two leads at once are one, too.
     let pairs = |n| format!("ai_command=create_lead&email=y@example.com&tag_append=u&city={n}");
     let seen = world.logged().await;
     let (first, second) = (pairs(1), pairs(2));
     tokio::join!(world.command(&first), world.command(&second));
     let said = said(&world, seen).await;
-    assert_eq!(types(&said), ["new_contact", "new_tag", "new_lead", "new_lead"]);
+    assert_eq!(
+        types(&said),
+        ["new_contact", "new_tag", "new_lead", "new_lead"]
+    );
 }
 
 #[tokio::test]
@@ -361,7 +417,9 @@ async fn update_lead_changes_what_differs_and_says_so() {
         &ok_to_text=1&message=m&tag_append=t";
     world.command(create).await;
     world.command("ai_command=create_lead&external_id=B").await;
-    world.clock.set(hookrelay::clock::Timestamp(1_768_473_060_000));
+    world
+        .clock
+        .set(hookrelay::clock::Timestamp(1_768_473_060_000));
     let update = "ai_command=update_lead&lead_id=1001";
     let changes = format!(
         "{update}&first_name=June&city=&lat=&gmt_offset=&ok_to_text=&message=+&status=potential\
@@ -390,8 +448,12 @@ async fn update_lead_changes_what_differs_and_says_so() {
     ] {
         assert_eq!(data[name], expected, "{name}");
     }
-    let changed = "admin_notes city first_name gmt_offset lat message ok_to_text source status tags";
-    assert_eq!(data["changed"], json!(changed.split(' ').collect::<Vec<_>>()));
+    let changed =
+        "admin_notes city first_name gmt_offset lat message ok_to_text source status tags";
+    assert_eq!(
+        data["changed"],
+        json!(changed.split(' ').collect::<Vec<_>>())
+    );
     // Equal values say nothing.
     let same = format!("{update}&first_name=June&status=3&tag_append=t&city=&external_id=A");
     let (reply, said) = call(&world, &same).await;
@@ -399,7 +461,11 @@ async fn update_lead_changes_what_differs_and_says_so() {
     // By external id; beside an id it is a new value.
     let (_, said) = call(&world, "ai_command=update_lead&external_id=A&note=n").await;
     assert_eq!(types(&said), ["new_lead_note"]);
-    let (_, said) = call(&world, &format!("{update}&external_id=C&admin_notes_send=new")).await;
+    let (_, said) = call(
+        &world,
+        &format!("{update}&external_id=C&admin_notes_send=new"),
+    )
+    .await;
     assert_eq!(said[0].1["changed"], json!(["admin_notes", "external_id"]));
     let taken = "status=1&status_message=External+id+already+exists";
     let append = format!("{update}&admin_notes_append={}", "x".repeat(9_990));
@@ -424,17 +490,26 @@ async fn update_lead_changes_what_differs_and_says_so() {
 #[tokio::test]
 async fn lead_set_creates_and_updates() {
     let world = World::start().await;
-    let (reply, said) =
-        call(&world, "ai_command=lead_set&mode=insert&full_name=Mary+Ann+Smith").await;
+    let (reply, said) = call(
+        &world,
+        "ai_command=lead_set&mode=insert&full_name=Mary+Ann+Smith",
+    )
+    .await;
     assert_eq!(reply.body, format!("{CREATED}1001"));
     assert_eq!(said[0].1["slug"], "mary-ann-smith-1001");
     assert_eq!(said[0].1["first_name"], "Mary Ann");
     let update = "ai_command=lead_set&mode=update";
     let updated = format!("{UPDATED}&lead_id=1001");
-    let (reply, said) =
-        call(&world, &format!("{update}&lead_id=1001&full_name=X+Y&first_name=Ann&admin_notes=a")).await;
+    let (reply, said) = call(
+        &world,
+        &format!("{update}&lead_id=1001&full_name=X+Y&first_name=Ann&admin_notes=a"),
+    )
+    .await;
     assert_eq!(reply.body, updated);
-    assert_eq!(said[0].1["changed"], json!(["admin_notes", "first_name", "last_name"]));
+    assert_eq!(
+        said[0].1["changed"],
+        json!(["admin_notes", "first_name", "last_name"])
+    );
     assert_eq!(said[0].1["first_name"], "Ann");
     assert_eq!(said[0].1["last_name"], "Y");
     expect(

@@ -69,7 +69,9 @@ impl Page {
         let size = form.within("page_size", 1, PAGE.0);
         let number = form.within("page_number", 1, i64::MAX);
         let size = size.map_or(PAGE.1, |size| usize::try_from(size).unwrap_or(PAGE.1));
-        let before = number.map_or(0, |number| usize::try_from(number - 1).unwrap_or(usize::MAX));
+        let before = number.map_or(0, |number| {
+            usize::try_from(number - 1).unwrap_or(usize::MAX)
+        });
         Self {
             skip: before.saturating_mul(size),
             size,

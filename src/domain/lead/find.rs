@@ -47,7 +47,9 @@ impl Wanted {
         };
         let statuses = |statuses: &[Status]| {
             let lists = statuses.iter();
-            any(lists.map(|s| member(BY_STATUS, s.word().to_owned())).collect())
+            any(lists
+                .map(|s| member(BY_STATUS, s.word().to_owned()))
+                .collect())
         };
         let custom = self.custom_statuses.iter();
         let mut all: Vec<Condition> = [
@@ -56,7 +58,9 @@ impl Wanted {
                 any(lists.map(|index| member(index, user.to_string())).to_vec())
             }),
             statuses(&self.statuses),
-            any(custom.map(|id| member(BY_CUSTOM_STATUS, id.to_string())).collect()),
+            any(custom
+                .map(|id| member(BY_CUSTOM_STATUS, id.to_string()))
+                .collect()),
         ]
         .into_iter()
         .flatten()

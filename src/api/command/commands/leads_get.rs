@@ -115,7 +115,10 @@ async fn shown(tx: &Tx, account: &Account, lead: &Lead, wanted: &Members) -> Res
         text(Text::Fax),
         text(Text::Skype),
         text(Text::Ip),
-        ("followup_date", json!(lead.followup_at.map(|time| zone.local(time)))),
+        (
+            "followup_date",
+            json!(lead.followup_at.map(|time| zone.local(time))),
+        ),
         text(Text::BestTime),
         ("status", json!(lead.status.number())),
         ("status_name", json!(lead.status.word())),

@@ -58,7 +58,9 @@ pub async fn run(call: &CommandCall) -> Outcome {
     let max = Text::AdminNotes.max();
     fields.admin_note = form.lines("admin_notes_append", max);
     let sent = form.lines("admin_notes_send", max);
-    fields.texts.extend(sent.map(|text| (Text::AdminNotes, text)));
+    fields
+        .texts
+        .extend(sent.map(|text| (Text::AdminNotes, text)));
     let user = form.id("user_id");
     form.finish()?;
     let Some(target) = &target else {
