@@ -13,6 +13,8 @@ mod admin;
 mod command;
 #[path = "inbound/command_center.rs"]
 mod command_center;
+#[path = "inbound/command_customers.rs"]
+mod command_customers;
 #[path = "inbound/command_leads.rs"]
 mod command_leads;
 #[path = "inbound/command_logins.rs"]
