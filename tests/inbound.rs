@@ -13,6 +13,8 @@ mod admin;
 mod command;
 #[path = "inbound/command_center.rs"]
 mod command_center;
+#[path = "inbound/command_customers.rs"]
+mod command_customers;
 #[path = "inbound/command_lead_lists.rs"]
 mod command_lead_lists;
 #[path = "inbound/command_leads.rs"]

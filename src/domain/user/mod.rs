@@ -172,3 +172,18 @@ pub async fn default_owner(tx: &Tx, account: &Account) -> Result<Option<u64>> {
         .await?;
     Ok(owners.first().and_then(|(key, _)| keys::id_of(key)))
 }
+
+/// At most `limit` users behind `after`, by id.
+pub async fn list(
+    tx: &Tx,
+    account: AccountId,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<Vec<User>> {
+    let mut range = keys::records(KIND, account);
+    if let Some(after) = after {
+        range = range.following(&keys::record(KIND, account, after));
+    }
+    let found = tx.read_range(&range, limit).await?;
+    Ok(found.into_iter().map(|(_, user)| user).collect())
+}
