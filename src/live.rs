@@ -224,6 +224,17 @@ pub enum Place {
     Settled,
 }
 
+/// What is pending for an endpoint, message by message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Messages in open batches: inclusive ranges, rising.
+    pub open: Vec<(Seq, Seq)>,
+    /// Behind it, every message that the endpoint admits is pending…
+    pub cursor: Seq,
+    /// …but these: acknowledged out of turn.
+    pub acked: Vec<(Seq, Seq)>,
+}
+
 /// The relay could not answer: it is starting, stopping or gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotRunning;
@@ -243,6 +254,9 @@ pub trait Live: Send + Sync {
         &self,
         marks: BTreeMap<AccountId, AgeMarks>,
     ) -> Result<Vec<(EndpointNow, Ages)>, NotRunning>;
+
+    /// What is pending for an endpoint; none when the relay does not know it (yet).
+    async fn backlog(&self, id: EndpointId) -> Result<Option<Backlog>, NotRunning>;
 
     /// Where message `seq` is at each of these endpoints, in their order; none for an endpoint
     /// that the relay does not know (yet).

@@ -2,6 +2,8 @@
 // What is set up for a test fails like the test itself.
 #![allow(clippy::unwrap_used)]
 
+#[path = "inbound/people.rs"]
+mod people;
 #[path = "inbound/world.rs"]
 mod world;
 
@@ -9,10 +11,22 @@ mod world;
 mod admin;
 #[path = "inbound/command.rs"]
 mod command;
+#[path = "inbound/command_center.rs"]
+mod command_center;
+#[path = "inbound/command_events.rs"]
+mod command_events;
 #[path = "inbound/command_lead_lists.rs"]
 mod command_lead_lists;
+#[path = "inbound/command_lead_rights.rs"]
+mod command_lead_rights;
 #[path = "inbound/command_leads.rs"]
 mod command_leads;
+#[path = "inbound/command_logins.rs"]
+mod command_logins;
+#[path = "inbound/command_orders.rs"]
+mod command_orders;
+#[path = "inbound/command_users.rs"]
+mod command_users;
 #[path = "inbound/connections.rs"]
 mod connections;
 #[path = "inbound/endpoints.rs"]

@@ -16,12 +16,14 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::credentials::{digest, is_api_key};
+use super::passwords::Passwords;
 use crate::clock::Timestamp;
 use crate::domain::actor::{ActingUser, Role};
 use crate::domain::api_key::ApiKey;
 use crate::domain::api_login::ApiLogin;
 use crate::domain::secret::{Context, Sealed};
 use crate::domain::subject::Subject;
+use crate::domain::user::User;
 use crate::error::Result;
 use crate::id::AccountId;
 use crate::store::{Database, keys};
@@ -96,6 +98,22 @@ impl Caller {
         }
     }
 
+    fn of_user(account: AccountId, user: &User) -> Self {
+        Self {
+            account,
+            subject: Subject::User(account, user.id),
+            per_minute: None,
+            login: None,
+            user: Some(CallingUser {
+                acting: ActingUser {
+                    id: user.id,
+                    username: user.username.clone(),
+                },
+                role: user.role(),
+            }),
+        }
+    }
+
     /// Somebody who proves nothing, or only by the arguments of what it asks for.
     pub fn unproved(account: AccountId, client: Option<IpAddr>) -> Self {
         Self {
@@ -124,6 +142,7 @@ impl Caller {
 pub struct Callers {
     db: Database,
     secrets: Arc<dyn Secrets>,
+    passwords: Passwords,
     decoy: Decoy,
 }
 
@@ -139,9 +158,11 @@ impl Callers {
     pub fn new(db: Database, secrets: Arc<dyn Secrets>) -> Result<Self> {
         let password = secrets.seal(Context::Password(NOBODY), &secrets.new_password())?;
         let comm_key = secrets.seal(Context::CommKey(NOBODY), &secrets.new_comm_key())?;
+        let passwords = Passwords::new(db.entropy().clone());
         Ok(Self {
             db,
             secrets,
+            passwords,
             decoy: Decoy { password, comm_key },
         })
     }
@@ -149,6 +170,17 @@ impl Callers {
     /// The secrets that callers are proved with.
     pub fn secrets(&self) -> &Arc<dyn Secrets> {
         &self.secrets
+    }
+
+    /// The passwords of users.
+    pub fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
+    /// The active user whose live `ai_token` this is.
+    pub async fn user_token(&self, token: &str) -> Result<Option<Caller>> {
+        let found = self.token_user(&self.db.view(), token).await?;
+        Ok(found.map(|(account, user)| Caller::of_user(account, &user)))
     }
 
     /// The enabled API key with this text. Looked up by its digest, so a comparison of secrets

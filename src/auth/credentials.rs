@@ -21,17 +21,32 @@ const CHARACTERS_256_BITS: usize = 43;
 /// Characters of a fresh password: 190 bits.
 const PASSWORD_CHARACTERS: usize = 32;
 
-/// `N` random characters from [`ALPHABET`], each equally likely.
+/// Characters of the key of a login link, and what it is made of (`protocols/command-api.md` 4.25).
+const LINK_KEY_CHARACTERS: usize = 10;
+const LINK_ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+
+/// Random characters from [`ALPHABET`], each equally likely.
 fn random_text(prefix: &str, characters: usize, entropy: &Entropy) -> Zeroizing<String> {
+    random_from(ALPHABET, prefix, characters, entropy)
+}
+
+fn random_from(
+    alphabet: &[u8],
+    prefix: &str,
+    characters: usize,
+    entropy: &Entropy,
+) -> Zeroizing<String> {
     // Reserved at once, so that no half-grown copy stays behind in freed memory.
     let mut text = Zeroizing::new(String::with_capacity(prefix.len() + characters));
     text.push_str(prefix);
     let mut left = characters;
     while left > 0 {
         let bytes = Zeroizing::new(entropy.bytes::<64>());
-        // 248 is the largest multiple of 62 in a byte; above it some characters would be likelier.
-        for byte in bytes.iter().filter(|byte| **byte < 248).take(left) {
-            text.push(char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]));
+        // Above the largest multiple of the alphabet in a byte some characters would be likelier.
+        let fair = 256 - 256 % alphabet.len();
+        let fair = bytes.iter().filter(|byte| usize::from(**byte) < fair);
+        for byte in fair.take(left) {
+            text.push(char::from(alphabet[usize::from(*byte) % alphabet.len()]));
             left -= 1;
         }
     }
@@ -54,6 +69,12 @@ pub fn new_password(entropy: &Entropy) -> Zeroizing<String> {
 #[must_use]
 pub fn new_comm_key(entropy: &Entropy) -> Zeroizing<String> {
     random_text("", CHARACTERS_256_BITS, entropy)
+}
+
+/// A fresh `ai_sid_key`: 10 of `[a-z0-9]`.
+#[must_use]
+pub fn new_link_key(entropy: &Entropy) -> Zeroizing<String> {
+    random_from(LINK_ALPHABET, "", LINK_KEY_CHARACTERS, entropy)
 }
 
 /// A fresh signing secret: `whsec_` and base64 of 32 random bytes

@@ -2,7 +2,9 @@
 
 pub mod caller;
 pub mod credentials;
+pub mod passwords;
 pub mod proof;
 pub mod seal;
 pub mod sitecom_token;
+pub mod user_token;
 pub mod vault;

@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::admin::{Call, segment};
-use super::args::account::{AccountCommand, KeyCommand};
+use super::args::account::{AccountCommand, AccountSettings, KeyCommand};
 use super::args::endpoint::{
     EndpointCommand, EndpointSettings, OneEndpoint, OrderingArg, ProtocolArg,
 };
-use super::args::message::SendArgs;
+use super::args::message::{CommandArgs, SendArgs};
 
 /// How an answer is shown to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +93,55 @@ pub fn account(command: &AccountCommand) -> Asking {
         }
         AccountCommand::List => (get("/admin/v1/accounts".to_owned()), Show::Accounts),
         AccountCommand::Show { account } => (get(account_path(account)), Show::Object),
+        AccountCommand::Set { account, settings } => {
+            let call = Call {
+                method: Method::PATCH,
+                path: account_path(account),
+                body: Some(account_body(settings).to_string()),
+            };
+            (call, Show::Object)
+        }
     }
+}
+
+/// What was named; an empty text among the entries of a list stands for none.
+fn account_body(settings: &AccountSettings) -> Value {
+    let list = |list: &Option<Vec<String>>| {
+        let entries = list.as_ref()?.iter().filter(|entry| !entry.is_empty());
+        Some(Value::from(entries.cloned().collect::<Vec<_>>()))
+    };
+    let text = |text: &Option<String>| text.clone().map(Value::from);
+    let statuses = settings.custom_statuses.as_ref().map(|statuses| {
+        let statuses = statuses.iter().flatten();
+        let statuses = statuses.map(|(id, name)| json!({ "id": id, "name": name }));
+        statuses.collect::<Value>()
+    });
+    let members = [
+        ("time_zone", text(&settings.time_zone)),
+        ("default_country_code", text(&settings.country_code)),
+        ("default_owner", settings.default_owner.map(Value::from)),
+        ("hosts", list(&settings.hosts)),
+        ("dashboard_url", text(&settings.dashboard_url)),
+        ("checkout_url", text(&settings.checkout_url)),
+        ("lead_sources", list(&settings.lead_sources)),
+        ("custom_statuses", statuses),
+    ];
+    let given = members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(given.collect())
+}
+
+/// `command …`
+pub fn command(args: &CommandArgs) -> Asking {
+    let given = args.parameters.iter().cloned();
+    let pairs = given.chain([("ai_command".to_owned(), args.name.clone())]);
+    let body: Map<String, Value> = pairs.map(|(name, value)| (name, value.into())).collect();
+    let path = format!("{}/command", account_path(&args.of.account));
+    (
+        post(path, Some(Value::Object(body).to_string())),
+        Show::Object,
+    )
 }
 
 /// `key …`

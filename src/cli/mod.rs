@@ -107,6 +107,11 @@ pub enum StoreOrder {
         /// Where the copy is made.
         scratch: PathBuf,
     },
+    /// Tell what can be read of its raw files.
+    Salvage {
+        /// The data directory.
+        directory: PathBuf,
+    },
     /// Give disk space back.
     Compact {
         /// The data directory.
@@ -172,6 +177,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Outcome {
             Ok(data) => ask(&reload, cli.json, calls::send(args, &calls::data(&data))),
             Err(why) => fail(&format!("error: {why}")),
         }),
+        Command::Command(args) => ended(&reload, cli.json, calls::command(args)),
         Command::Account(command) => ended(&reload, cli.json, calls::account(command)),
         Command::Key(command) => ended(&reload, cli.json, calls::key(command)),
         Command::Endpoint(command) => ended(&reload, cli.json, calls::endpoint(command)),
@@ -216,6 +222,9 @@ fn store_order(
             let scratch = place(scratch, &directory);
             StoreOrder::Inspect { directory, scratch }
         }
+        StoreCommand::Salvage { of } => StoreOrder::Salvage {
+            directory: directory(of)?,
+        },
         StoreCommand::Compact { of } => StoreOrder::Compact {
             directory: directory(of)?,
         },

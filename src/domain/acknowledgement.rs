@@ -36,6 +36,19 @@ fn joined(mut ranges: Vec<(Seq, Seq)>) -> Vec<(Seq, Seq)> {
     joined
 }
 
+/// What is ordered already and waits for the relay.
+pub async fn waiting(tx: &Tx, account: AccountId, endpoint: EndpointId) -> Result<Vec<(Seq, Seq)>> {
+    let orders = tx
+        .read_range::<Acknowledge>(&keys::orders(account, endpoint), MAX_ORDERS)
+        .await?;
+    Ok(joined(
+        orders
+            .into_iter()
+            .flat_map(|(_, order)| order.seqs)
+            .collect(),
+    ))
+}
+
 /// Orders `seqs`, which the endpoint admits, to be taken as delivered. Nothing is stored when
 /// there are none; `Conflict` when more than [`MAX_RANGES`] would be kept out of turn.
 pub async fn order(tx: &Tx, account: AccountId, endpoint: EndpointId, seqs: &[Seq]) -> Result<()> {

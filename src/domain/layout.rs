@@ -7,7 +7,9 @@
 /// `<kind>/<account>/<id>`: a record.
 pub const RECORDS: &[&str] = &[
     "appointment",
+    "checkout",
     "contact",
+    "customer-order",
     "invite",
     "lead",
     "lead-note",
@@ -19,10 +21,12 @@ pub const RECORDS: &[&str] = &[
 pub const PARTS: &[(&str, &str)] = &[("presence", "user")];
 /// `<index>/<account>/<text>`: the integer id of a record of the second kind.
 pub const UNIQUE: &[(&str, &str)] = &[
+    ("checkout-external", "checkout"),
     ("contact-phone", "contact"),
     ("contact-ref", "contact"),
     ("invite-code", "invite"),
     ("lead-external", "lead"),
+    ("order-external", "customer-order"),
     ("tag-name", "tag"),
     ("tag-ref", "tag"),
     ("user-email", "user"),

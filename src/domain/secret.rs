@@ -32,6 +32,8 @@ pub enum Context<'a> {
     SigningSecret(EndpointId),
     /// The custom headers of this endpoint.
     Headers(EndpointId),
+    /// The key of the user tokens.
+    UserTokens,
     /// A stored answer to a request with this `Idempotency-Key`.
     Answer {
         /// Whose request.
@@ -51,6 +53,7 @@ impl fmt::Display for Context<'_> {
             Self::CommKey(login) => write!(out, "api-login-comm-key/{login}"),
             Self::SigningSecret(endpoint) => write!(out, "endpoint-signing-secret/{endpoint}"),
             Self::Headers(endpoint) => write!(out, "endpoint-headers/{endpoint}"),
+            Self::UserTokens => out.write_str("user-tokens"),
             Self::Answer {
                 account,
                 surface,

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::id::KeyId;
+use crate::id::{AccountId, KeyId};
 
 /// Whose requests are counted together, over all surfaces.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -16,6 +16,8 @@ pub enum Subject {
     Key(KeyId),
     /// An API login.
     Login(Arc<str>),
+    /// A user, by its token alone.
+    User(AccountId, u64),
     /// A client address.
     Address(IpAddr),
     /// The operator on the admin socket; never limited.
@@ -28,6 +30,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Key(id) => write!(out, "key {id}"),
             Self::Login(id) => write!(out, "login {id}"),
+            Self::User(_, id) => write!(out, "user {id}"),
             Self::Address(address) => write!(out, "address {address}"),
             Self::Operator => out.write_str("operator"),
         }

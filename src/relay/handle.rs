@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::shell::Event;
 use crate::id::{AccountId, EndpointId, Seq};
-use crate::live::{AgeMarks, Ages, EndpointNow, Live, NotRunning, Place};
+use crate::live::{AgeMarks, Ages, Backlog, EndpointNow, Live, NotRunning, Place};
 
 /// Proof of life of the relay loop, for the service manager's watchdog.
 pub trait Pulse: Send + Sync {
@@ -31,6 +31,8 @@ pub enum Question {
         BTreeMap<AccountId, AgeMarks>,
         oneshot::Sender<Vec<(EndpointNow, Ages)>>,
     ),
+    /// What is pending for an endpoint.
+    Backlog(EndpointId, oneshot::Sender<Option<Backlog>>),
     /// Where a message is at these endpoints.
     Places(Vec<EndpointId>, Seq, oneshot::Sender<Vec<Option<Place>>>),
     /// Who has a request under way.
@@ -94,6 +96,10 @@ impl Live for Handle {
     ) -> Result<Vec<(EndpointNow, Ages)>, NotRunning> {
         self.ask(|answer| Question::EndpointsByAge(marks, answer))
             .await
+    }
+
+    async fn backlog(&self, id: EndpointId) -> Result<Option<Backlog>, NotRunning> {
+        self.ask(|answer| Question::Backlog(id, answer)).await
     }
 
     async fn places(

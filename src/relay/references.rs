@@ -66,7 +66,7 @@ pub fn demands(key: &Key, bytes: &[u8]) -> Result<Vec<Demand>, String> {
     let directory = key.parts().next().unwrap_or_default();
     match directory {
         "host" => Ok(vec![exists(keys::account(read(bytes)?))]),
-        "installation" | "meta" => Ok(Vec::new()),
+        "installation" | "meta" | "token-secret" => Ok(Vec::new()),
         "account" => {
             let account: Account = read(bytes)?;
             is_at(key, &keys::account(account.id))?;

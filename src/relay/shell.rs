@@ -253,8 +253,11 @@ impl Shell {
         }
     }
 
+    /// The wall clock as of the last look, moved on steadily: a step between two looks must not
+    /// be half known, because it is only shifted by what the look finds.
     pub(super) fn now(&self) -> Timestamp {
-        self.database.clock().now()
+        let (looked, watch) = self.looked;
+        looked.after(watch.elapsed().into())
     }
 
     fn until(&self, wakeup: Option<Timestamp>) -> Duration {
@@ -271,7 +274,7 @@ impl Shell {
 
     /// A wall clock that was stepped moves every wait along, so that nothing storms or stalls.
     fn look_at_clock(&mut self) {
-        let now = self.now();
+        let now = self.database.clock().now();
         let (before, watch) = self.looked;
         let passed = i64::try_from(watch.elapsed().as_millis()).unwrap_or(i64::MAX);
         let wall = i64::try_from(now.0).unwrap_or(i64::MAX) - i64::try_from(before.0).unwrap_or(0);
@@ -340,6 +343,9 @@ impl Shell {
                     .into_iter()
                     .map(|(now, ages)| (self.as_counted(now), ages));
                 let _ = answer.send(all.collect());
+            }
+            Question::Backlog(id, answer) => {
+                let _ = answer.send(self.engine.backlog(id));
             }
             Question::Places(ids, seq, answer) => {
                 let places = ids.into_iter().map(|id| self.engine.place_of(id, seq));

@@ -6,6 +6,7 @@
 //! | key | value |
 //! |---|---|
 //! | `installation` | what the installation keeps for itself |
+//! | `token-secret` | the key of the user tokens, sealed |
 //! | `account/<account>` | an account |
 //! | `account-name/<name>` | account id: names are unique for operators |
 //! | `host/<host name, hex>` | account id: hosts are unique over all accounts |
@@ -143,6 +144,11 @@ fn hex(text: &[u8]) -> String {
 /// `installation`: what the installation keeps for itself.
 pub fn installation() -> Key {
     Key("installation".to_owned())
+}
+
+/// `token-secret`: the key of the user tokens.
+pub fn token_secret() -> Key {
+    Key("token-secret".to_owned())
 }
 
 /// `account/<account>`.

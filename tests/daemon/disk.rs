@@ -194,6 +194,8 @@ fn a_full_disk_refuses_new_work_whole_and_loses_nothing() {
     let after = settled(&world);
     assert_eq!(after["cursor"], queue["cursor"]);
     assert_eq!(after["delivered"], queue["delivered"]);
+    world.stop();
+    world.verify(&data);
 }
 
 /// Every accepted message came. Of a refused request either everything stands (its caller could

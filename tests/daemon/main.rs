@@ -7,9 +7,12 @@
 
 mod answers;
 mod classes;
+mod clock;
 mod crash;
+mod crowd;
 mod damage;
 mod disk;
+mod entities;
 mod handshake;
 mod http2;
 mod logs;

@@ -2,7 +2,7 @@
 //! line, its sockets, its log.
 
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -331,10 +331,14 @@ impl World {
     /// Whatever a test did to its daemon, and wherever it was killed at the end: what is on the
     /// disk must agree with itself.
     fn holds(&self) {
-        if !self.folder.path().join("data/db").exists() {
-            return;
-        }
         let data = self.folder.path().join("data");
+        if data.join("db").exists() {
+            self.verify(&data);
+        }
+    }
+
+    /// Holds that `store verify` ends as it is to, on a data directory that nobody has open.
+    pub fn verify(&self, data: &Path) {
         let data = data.display().to_string();
         let output = self.cli(&["store", "verify", "--dir", &data]);
         let found = String::from_utf8_lossy(&output.stdout);

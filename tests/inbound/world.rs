@@ -20,7 +20,7 @@ use hookrelay::domain::secret::{Context, Sealed};
 use hookrelay::error::{Error, Result};
 use hookrelay::id::{AccountId, EndpointId, Seq};
 use hookrelay::limit::{Limits, Settings as LimitSettings};
-use hookrelay::live::{AgeMarks, Ages, EndpointNow, Health, Live, NotRunning, Place};
+use hookrelay::live::{AgeMarks, Ages, Backlog, EndpointNow, Health, Live, NotRunning, Place};
 use hookrelay::store::memory::MemoryStore;
 use hookrelay::store::{Database, Store};
 use sha2::Sha256;
@@ -55,9 +55,10 @@ impl Secrets for PlainSecrets {
     }
 
     fn open(&self, context: Context<'_>, sealed: &Sealed) -> Result<Zeroizing<String>> {
-        let bytes = URL_SAFE_NO_PAD.decode(&sealed.0).unwrap();
-        let text = String::from_utf8(bytes).unwrap();
-        text.strip_prefix(&format!("{context}\n"))
+        let bytes = URL_SAFE_NO_PAD.decode(&sealed.0).ok();
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        text.as_deref()
+            .and_then(|text| text.strip_prefix(&format!("{context}\n")))
             .map(|plain| Zeroizing::new(plain.to_owned()))
             .ok_or_else(Error::internal)
     }
@@ -130,6 +131,7 @@ pub struct ToldLive {
     pub now: Mutex<BTreeMap<EndpointId, EndpointNow>>,
     pub places: Mutex<BTreeMap<(EndpointId, Seq), Place>>,
     pub ages: Mutex<BTreeMap<EndpointId, Ages>>,
+    pub backlogs: Mutex<BTreeMap<EndpointId, Backlog>>,
     /// The marks that it was last asked with.
     pub marks: Mutex<BTreeMap<AccountId, AgeMarks>>,
     pub stopped: Mutex<bool>,
@@ -211,6 +213,14 @@ impl Live for ToldLive {
             .collect())
     }
 
+    async fn backlog(
+        &self,
+        endpoint: EndpointId,
+    ) -> std::result::Result<Option<Backlog>, NotRunning> {
+        self.running()?;
+        Ok(self.backlogs.lock().unwrap().get(&endpoint).cloned())
+    }
+
     async fn places(
         &self,
         endpoints: Vec<EndpointId>,
@@ -278,14 +288,15 @@ impl World {
         let db = Database::new(store.clone(), clock.clone(), Entropy::seeded(1));
         let secrets: Arc<dyn Secrets> = Arc::new(PlainSecrets(Entropy::seeded(2)));
         let accepting = Accepting::default();
+        let live = Arc::new(ToldLive::default());
         let core = Arc::new(Core {
             db: db.clone(),
             callers: Callers::new(db.clone(), secrets).unwrap(),
             limits: Limits::new(options.limits, clock.clone()),
             accepting: accepting.clone(),
+            live: live.clone(),
             settings: options.http,
         });
-        let live = Arc::new(ToldLive::default());
         let context = Arc::new(manage::Context {
             live: live.clone(),
             urls: Arc::new(StrictUrls),
@@ -403,6 +414,20 @@ impl World {
         let reply = self.manage("POST", "endpoints", &body).await;
         assert_eq!(reply.status, 201, "{}", reply.body);
         reply.json()["endpoint"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Type and data of the messages appended behind the first `before`.
+    pub async fn appended(&self, before: u64) -> Vec<(String, String)> {
+        let page = self
+            .store
+            .read_log(self.account, Seq(before + 1), 1000, 1 << 24)
+            .await
+            .unwrap();
+        let messages = page.messages.iter().map(|message| {
+            let data = String::from_utf8(message.data.to_vec()).unwrap();
+            (message.event_type.to_string(), data)
+        });
+        messages.collect()
     }
 
     /// How many messages the account's log has.

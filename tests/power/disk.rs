@@ -128,9 +128,27 @@ impl Names {
     }
 }
 
-/// The power is off: every write and every sync is refused.
-#[derive(Debug)]
-pub struct Off;
+/// Why a change or a sync is refused.
+#[derive(Debug, Clone, Copy)]
+pub enum Refused {
+    /// It failed, or the power is off.
+    Failed,
+    ReadOnly,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Often {
+    Once,
+    UntilHealed,
+}
+
+/// What fails while the disk has a bad moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    Write,
+    /// What was to be made certain is lost, as a kernel may drop what it could not write back.
+    Sync,
+}
 
 /// The disk.
 #[derive(Debug)]
@@ -140,7 +158,10 @@ pub struct Disk {
     certain: Names,
     journal: Vec<Entry>,
     last: Ino,
-    off: bool,
+    /// Why every change and every sync is refused now.
+    refuses: Option<Refused>,
+    /// Of these the next one fails, or every one.
+    fault: Option<(Fault, Often)>,
     lies: bool,
     steps: u64,
     /// Steps before which a cut is taken, the next one last.
@@ -159,7 +180,8 @@ impl Disk {
             certain: Names::new(),
             journal: Vec::new(),
             last: ROOT,
-            off: false,
+            refuses: None,
+            fault: None,
             lies: false,
             steps: 0,
             planned: Vec::new(),
@@ -218,8 +240,41 @@ impl Disk {
 
     /// The power goes off.
     pub fn cut(&mut self) -> Cut {
-        self.off = true;
+        self.refuses = Some(Refused::Failed);
         self.cut_now()
+    }
+
+    /// Read-only from now on, or no longer.
+    pub fn set_read_only(&mut self, read_only: bool) {
+        self.refuses = read_only.then_some(Refused::ReadOnly);
+    }
+
+    /// These fail from now on.
+    pub fn fail(&mut self, fault: Fault, often: Often) {
+        self.fault = Some((fault, often));
+    }
+
+    /// Nothing fails any more.
+    pub fn heal(&mut self) {
+        self.fault = None;
+    }
+
+    /// Whether a failure is still to come.
+    pub fn is_to_fail(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    /// Whether files may be opened for writing.
+    pub fn writable(&self) -> Result<(), Refused> {
+        self.refuses.map_or(Ok(()), Err)
+    }
+
+    fn fails(&mut self, fault: Fault) -> bool {
+        let fails = self.fault.is_some_and(|(known, _)| known == fault);
+        if fails {
+            self.fault.take_if(|(_, often)| *often == Often::Once);
+        }
+        fails
     }
 
     /// What a cut at this moment would be.
@@ -235,10 +290,8 @@ impl Disk {
         }
     }
 
-    fn step(&mut self) -> Result<(), Off> {
-        if self.off {
-            return Err(Off);
-        }
+    fn step(&mut self) -> Result<(), Refused> {
+        self.writable()?;
         self.steps += 1;
         while self.planned.last().is_some_and(|step| *step <= self.steps) {
             self.planned.pop();
@@ -268,7 +321,7 @@ impl Disk {
         self.journal.push(entry);
     }
 
-    pub fn create(&mut self, parent: Ino, name: &str, folder: bool) -> Result<Ino, Off> {
+    pub fn create(&mut self, parent: Ino, name: &str, folder: bool) -> Result<Ino, Refused> {
         self.step()?;
         self.last += 1;
         let ino = self.last;
@@ -285,7 +338,7 @@ impl Disk {
     }
 
     /// A second name of a file.
-    pub fn link(&mut self, parent: Ino, name: &str, ino: Ino) -> Result<(), Off> {
+    pub fn link(&mut self, parent: Ino, name: &str, ino: Ino) -> Result<(), Refused> {
         self.step()?;
         self.enter(Entry::Link {
             parent,
@@ -296,14 +349,14 @@ impl Disk {
         Ok(())
     }
 
-    pub fn unlink(&mut self, parent: Ino, name: &str, ino: Ino) -> Result<(), Off> {
+    pub fn unlink(&mut self, parent: Ino, name: &str, ino: Ino) -> Result<(), Refused> {
         self.step()?;
         let name = name.to_owned();
         self.enter(Entry::Unlink { parent, name, ino });
         Ok(())
     }
 
-    pub fn rename(&mut self, from: (Ino, &str), to: (Ino, &str), ino: Ino) -> Result<(), Off> {
+    pub fn rename(&mut self, from: (Ino, &str), to: (Ino, &str), ino: Ino) -> Result<(), Refused> {
         self.step()?;
         self.enter(Entry::Rename {
             from: (from.0, from.1.to_owned()),
@@ -313,27 +366,39 @@ impl Disk {
         Ok(())
     }
 
-    fn change(&mut self, ino: Ino, change: Change) -> Result<(), Off> {
+    fn change(&mut self, ino: Ino, change: Change) -> Result<(), Refused> {
         self.step()?;
+        if matches!(change, Change::Write(..)) && self.fails(Fault::Write) {
+            return Err(Refused::Failed);
+        }
         let file = self.files.entry(ino).or_default();
         change.apply(&mut file.now);
         file.written.since.push(change);
         Ok(())
     }
 
-    pub fn write(&mut self, ino: Ino, offset: usize, data: &[u8]) -> Result<(), Off> {
+    pub fn write(&mut self, ino: Ino, offset: usize, data: &[u8]) -> Result<(), Refused> {
         self.change(ino, Change::Write(offset, data.into()))
     }
 
-    pub fn set_length(&mut self, ino: Ino, length: usize) -> Result<(), Off> {
+    pub fn set_length(&mut self, ino: Ino, length: usize) -> Result<(), Refused> {
         self.change(ino, Change::Length(length))
     }
 
     /// Makes a file or a folder certain.
-    pub fn sync(&mut self, ino: Ino, data_only: bool) -> Result<(), Off> {
+    pub fn sync(&mut self, ino: Ino, data_only: bool) -> Result<(), Refused> {
         self.step()?;
         if self.lies {
             return Ok(());
+        }
+        // A file without news has nothing that a failure could lose.
+        let news = self.files.get(&ino);
+        if news.is_some_and(|file| !file.written.since.is_empty()) && self.fails(Fault::Sync) {
+            if let Some(file) = self.files.get_mut(&ino) {
+                file.written.since.clear();
+                file.now = file.written.certain.to_vec();
+            }
+            return Err(Refused::Failed);
         }
         if let Some(file) = self.files.get_mut(&ino) {
             let written = &mut file.written;

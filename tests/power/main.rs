@@ -1,5 +1,5 @@
 //! Power loss: the store, and the whole daemon, on a disk that at the cut keeps a random part of
-//! what was not synced.
+//! what was not synced. And disks that refuse for a while.
 //!
 //! Needs /dev/fuse and the right to mount. In CI it fails without; elsewhere it says why it did
 //! not run. `POWER_ROUNDS` sets how many images of the store are checked, `POWER_SEED` where the
@@ -18,10 +18,12 @@ mod audit;
 mod bench;
 mod daemon;
 mod disk;
+#[allow(dead_code)]
 mod load;
 mod mounted;
 mod planted;
 mod promises;
+mod refusing;
 mod store;
 #[allow(dead_code)]
 #[path = "../daemon/stub.rs"]
@@ -170,4 +172,28 @@ fn a_daemon_on_a_disk_that_does_not_sync_is_found_out() {
     let found = daemon::rounds(seed, 5, true);
     let (round, what) = found.expect_err("not found in 5 rounds");
     println!("round {round}: {what}");
+}
+
+#[test]
+fn a_disk_that_is_read_only_for_a_while_loses_and_repeats_nothing() {
+    if !can_mount() {
+        return;
+    }
+    refusing::read_only_under_load();
+}
+
+#[test]
+fn a_disk_that_does_not_sync_for_a_while_loses_and_repeats_nothing() {
+    if !can_mount() {
+        return;
+    }
+    refusing::no_sync_under_load();
+}
+
+#[test]
+fn a_write_or_a_sync_that_fails_once_loses_and_repeats_nothing() {
+    if !can_mount() {
+        return;
+    }
+    refusing::one_failure_under_load();
 }

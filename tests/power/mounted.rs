@@ -6,19 +6,20 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{
     BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem,
-    FopenFlags, Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
-    ReplyWrite, Request, TimeOrNow, WriteFlags,
+    FopenFlags, Generation, INodeNo, LockOwner, MountOption, OpenAccMode, OpenFlags, RenameFlags,
+    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen,
+    ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 
-use crate::disk::{Disk, Image, Ino, Off};
+use crate::disk::{Disk, Image, Ino, Refused};
 
 /// The kernel asks again each time: the disk may have been replaced.
 const ASK_AGAIN: Duration = Duration::ZERO;
@@ -38,6 +39,37 @@ pub fn sweep() {
             unmount(Path::new(path));
         }
     }
+}
+
+/// A killed test cannot end by itself while one of its threads waits for an answer from its own
+/// file system: who would answer is dead, and only another process can cut the connection. This
+/// one does, once the process `$0` is killed or gone. (0x100 among the pending signals is the kill;
+/// unmounting by force cuts the connection even where it then fails.)
+const GUARD: &str = r#"
+killed='^(State:.*[ZX]|(SigPnd|ShdPnd):.*[13579bdf]..$)'
+while [ -d "/proc/$0" ] && ! grep -Eq "$killed" "/proc/$0/status"; do
+    sleep 0.5
+done
+grep "^hookrelay-power-$0 " /proc/mounts | while read -r source path rest; do
+    umount -f "$path" || umount -l "$path"
+done
+"#;
+
+/// Starts the guard of this process, once.
+#[expect(clippy::zombie_processes, reason = "it ends after this process")]
+fn guard() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        let mut shell = Command::new("sh");
+        let pid = std::process::id().to_string();
+        let quiet = shell
+            .args(["-c", GUARD, &pid])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        // A group of its own, so that what ends the test from a terminal leaves it alone.
+        quiet.process_group(0).spawn().unwrap();
+    });
 }
 
 /// Unmounts, also while somebody has a file open there: then it goes with the last of them.
@@ -67,6 +99,7 @@ impl Mounted {
     }
 
     fn mount(disk: Disk) -> io::Result<Self> {
+        guard();
         let folder = tempfile::Builder::new().prefix("power-").tempdir()?;
         let mut config = Config::default();
         config.mount_options = vec![MountOption::FSName(format!(
@@ -171,9 +204,12 @@ impl Served {
     }
 }
 
-impl From<Off> for Errno {
-    fn from(_: Off) -> Self {
-        Self::EIO
+impl From<Refused> for Errno {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Failed => Self::EIO,
+            Refused::ReadOnly => Self::EROFS,
+        }
     }
 }
 
@@ -227,7 +263,7 @@ impl Filesystem for Served {
         let set = size.map_or(Ok(()), |size| disk.set_length(ino.0, place(size)));
         match set {
             Ok(()) => reply.attr(&ASK_AGAIN, &self.attributes(&disk, ino.0)),
-            Err(Off) => reply.error(Errno::EIO),
+            Err(refused) => reply.error(refused.into()),
         }
     }
 
@@ -293,8 +329,12 @@ impl Filesystem for Served {
         }
     }
 
-    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
+    fn open(&self, _: &Request, _: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let reads = flags.acc_mode() == OpenAccMode::O_RDONLY;
+        match self.disk().writable() {
+            Err(refused @ Refused::ReadOnly) if !reads => reply.error(refused.into()),
+            _ => reply.opened(FileHandle(0), FopenFlags::FOPEN_DIRECT_IO),
+        }
     }
 
     fn read(
@@ -329,7 +369,7 @@ impl Filesystem for Served {
     ) {
         match self.disk().write(ino.0, place(offset), data) {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap()),
-            Err(Off) => reply.error(Errno::EIO),
+            Err(refused) => reply.error(refused.into()),
         }
     }
 

@@ -89,7 +89,8 @@ const ROOMS: [(&str, &[&str]); 27] = [
 const COMPOSITION: [&str; 3] = ["lib", "main", "app"];
 
 /// Libraries with the only places that may name them, as prefixes of paths.
-const LIBRARIES: [(&str, &[&str]); 4] = [
+const LIBRARIES: [(&str, &[&str]); 5] = [
+    ("argon2", &["src/auth/"]),
     ("sled", &["src/store/sled/", "src/store/sled.rs"]),
     ("governor", &["src/limit.rs", "src/limit/"]),
     ("md5", &["src/auth/"]),

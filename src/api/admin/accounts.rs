@@ -145,10 +145,40 @@ struct LoginView {
     created_at: String,
 }
 
+/// `PATCH accounts/{account}`.
+pub(super) async fn set(call: Call<Bytes>) -> Reply {
+    let changes: &account::Changes = &decode(&call.input)?;
+    let id = call.caller.account;
+    let done = call
+        .commit_order(|tx| async move {
+            let account = account::set(&tx, id, changes).await?;
+            ok(&AccountSettings {
+                account: account_view(&account),
+                settings: &account.settings,
+            })
+        })
+        .await?;
+    Ok(done)
+}
+
+/// `POST accounts/{account}/command`: a command of the command surface, for the operator.
+pub(super) async fn command(call: Call<Bytes>) -> Reply {
+    let reply = crate::api::command::operate(call).await?;
+    Ok(ok(&reply)?)
+}
+
+#[derive(Serialize)]
+struct AccountSettings<'a> {
+    #[serde(flatten)]
+    account: AccountView<'a>,
+    settings: &'a account::Settings,
+}
+
 #[derive(Serialize)]
 struct AccountDetail<'a> {
     #[serde(flatten)]
     account: AccountView<'a>,
+    settings: &'a account::Settings,
     logins: Vec<LoginView>,
     keys: Vec<KeyView>,
     endpoints: usize,
@@ -173,6 +203,7 @@ pub(super) async fn show(call: Call<Bytes>) -> Reply {
     }
     Ok(ok(&AccountDetail {
         account: account_view(&found),
+        settings: &found.settings,
         logins: logins
             .into_iter()
             .map(|login| LoginView {

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get};
+use axum::routing::{MethodRouter, delete, get, post};
 use serde::Serialize;
 
 use super::dialect::{Door, Json};
@@ -126,7 +126,14 @@ pub fn mount(
             &format!("{PREFIX}/queue"),
             whole.guard(with(get(queue::show))),
         )
-        .route(ACCOUNT, one.guard(with(get(accounts::show))))
+        .route(
+            ACCOUNT,
+            one.guard(with(get(accounts::show).patch(accounts::set))),
+        )
+        .route(
+            &format!("{ACCOUNT}/command"),
+            one.guard(with(post(accounts::command))),
+        )
         .route(
             &format!("{ACCOUNT}/keys"),
             one.guard(with(get(accounts::keys).post(accounts::add_key))),

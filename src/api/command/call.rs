@@ -47,7 +47,12 @@ impl CommandCall {
     /// The call of an item of a batch: it has its own parameters, maybe its own caller, and its
     /// own commit.
     pub async fn item(&self, params: Params, caller: Caller) -> Result<Self> {
-        Self::new(self.http.apart(caller, Arc::new(params)), true).await
+        Self::apart(self.http.apart(caller, Arc::new(params))).await
+    }
+
+    /// A call whose reply is wanted, not the answer that it would be over HTTP.
+    pub async fn apart(http: Call<Arc<Params>>) -> Result<Self> {
+        Self::new(http, true).await
     }
 
     async fn new(http: Call<Arc<Params>>, is_item: bool) -> Result<Self> {

@@ -40,6 +40,11 @@ impl Reply {
         }
     }
 
+    /// Without fields; the text is JSON.
+    pub fn of_json(message: &impl Serialize) -> Result<Self> {
+        Ok(Self::new(json_text(message)?))
+    }
+
     fn with(mut self, name: &'static str, field: Field) -> Self {
         self.fields.push((name, field));
         self
@@ -59,11 +64,7 @@ impl Reply {
 
     /// A value that is JSON text.
     pub fn json(self, name: &'static str, value: &impl Serialize) -> Result<Self> {
-        let text = serde_json::to_string(value).map_err(|error| {
-            tracing::error!(%error, "an answer cannot be encoded");
-            Error::internal()
-        })?;
-        Ok(self.with(name, Field::Json(text)))
+        Ok(self.with(name, Field::Json(json_text(value)?)))
     }
 
     /// `result_totals[name]`, one pair each.
@@ -133,6 +134,13 @@ pub fn failed_element(texts: &[String]) -> Result<Box<RawValue>> {
 /// The text of a failure, for the commands that tell theirs as JSON.
 pub fn as_json(texts: &[String]) -> String {
     object([("message", quoted(&texts.join("; ")))])
+}
+
+fn json_text(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be encoded");
+        Error::internal()
+    })
 }
 
 fn raw(text: String) -> Result<Box<RawValue>> {

@@ -10,6 +10,7 @@ mod encode;
 mod form;
 mod lead_fields;
 mod object;
+mod user_fields;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
 use hyper::StatusCode;
+use serde_json::value::RawValue;
 
 pub use decode::Params;
 
@@ -28,6 +30,7 @@ use commands::{Class, Failure};
 use super::front::{Answer, Call, Core, Gate, Head, Mount, Refusal, Surface, refused};
 use crate::auth::caller::Caller;
 use crate::error::{Error, Kind, Result};
+use crate::json;
 
 /// Paths of the one address.
 const PATHS: [&str; 2] = ["/service", "/service.php"];
@@ -97,7 +100,7 @@ impl Command {
             .await
             .map_err(|error| plain(error.into()))?;
         let command = commands::named(&mut call.form()).map_err(plain)?;
-        let done = commands::run(command, &call).await;
+        let done = commands::run(command, call).await;
         match done.map_err(|failure| (failure, command.tells_json))? {
             Done::Reply(reply) => Ok(reply.answer()),
             Done::Answer(answer) => Ok(answer),
@@ -108,31 +111,36 @@ impl Command {
 /// Who makes a call with these parameters.
 async fn caller(core: &Core, head: &Head, params: &Params) -> Result<Caller> {
     let credential = |name| params.credential(name);
-    let command = params.get("ai_command").and_then(commands::find);
-    let is_own = command.is_some_and(|command| command.class == Class::Own);
-    // What proves the user of such a command is an argument of it.
-    let token = credential("ai_token").filter(|_| !is_own);
-    let caller = if let Some(token) = credential("ai_sitecom_token") {
-        core.by_sitecom_token(head.client, token).await?
+    let login = if let Some(token) = credential("ai_sitecom_token") {
+        Some(core.by_sitecom_token(head.client, token).await?)
     } else if let Some(login) = credential("ai_login_id") {
         let Some(password) = credential("ai_login_password") else {
             return Err(Error::unauthenticated());
         };
-        core.by_login(head.client, login, password).await?
+        Some(core.by_login(head.client, login, password).await?)
     } else if credential("ai_login_password").is_some() {
         return Err(Error::unauthenticated());
-    } else if is_own {
-        return core.by_host(head).await;
-    } else if token.is_some() {
-        return Err(core.wrong_credential(head.client));
     } else {
-        return Err(Error::unauthenticated());
+        None
     };
-    // No user has a token yet, so every one that is given is wrong, and a wrong credential
-    // fails whatever stands beside it.
-    match token {
-        None => Ok(caller),
-        Some(_) => Err(core.wrong_credential(head.client)),
+    let user = match credential("ai_token") {
+        Some(token) => Some(core.by_user_token(head.client, token).await?),
+        None => None,
+    };
+    let command = params.get("ai_command").and_then(commands::find);
+    match (login, user) {
+        (Some(login), Some(user)) if login.account != user.account => {
+            Err(core.wrong_credential(head.client))
+        }
+        (Some(login), user) => Ok(Caller {
+            user: user.and_then(|caller| caller.user),
+            ..login
+        }),
+        (None, Some(user)) => Ok(user),
+        (None, None) if command.is_some_and(|command| command.class == Class::Own) => {
+            core.by_host(head).await
+        }
+        (None, None) => Err(Error::unauthenticated()),
     }
 }
 
@@ -146,6 +154,31 @@ async fn caller_of_item(call: &CommandCall, params: &Params) -> Result<Caller> {
     }
     let http = call.http();
     caller(&http.core, &http.head, params).await
+}
+
+/// Runs the command in a flat JSON object for the operator: its reply as an element of a batch's
+/// answer, or everything that is wrong.
+pub async fn operate(call: Call<Bytes>) -> Result<Box<RawValue>> {
+    let flat = json::parse(&call.input)
+        .ok()
+        .and_then(commands::batch::params);
+    let params = flat.ok_or_else(|| {
+        Error::malformed("The body must be a JSON object of texts, numbers and truth values")
+    })?;
+    let call = CommandCall::apart(call.with_input(Arc::new(params))).await?;
+    let run = async {
+        let command = commands::named(&mut call.form())?;
+        commands::run(command, call).await
+    };
+    match run.await {
+        Ok(Done::Reply(reply)) => reply.element(),
+        Ok(Done::Answer(_)) => {
+            tracing::error!("a command of the operator was answered as a request");
+            Err(Error::internal())
+        }
+        Err(Failure::Findings(texts)) => Err(Error::malformed(texts.join("; "))),
+        Err(Failure::Error(error)) => Err(error),
+    }
 }
 
 /// Status and text of an error.

@@ -8,8 +8,21 @@ use std::net::IpAddr;
 use super::{Core, Head};
 use crate::auth::caller::Caller;
 use crate::domain::account;
+use crate::domain::user::rules::MAX_EMAIL;
+use crate::domain::user::{self, User};
+use crate::domain::words::fold;
 use crate::error::{Error, Result};
+use crate::id::AccountId;
 use crate::limit::Failing;
+
+/// What comes of a username and a password.
+#[derive(Debug)]
+pub enum Login {
+    /// It is this active user.
+    Right(Box<User>),
+    /// The user is inactive, or has no password to be right.
+    Unusable,
+}
 
 impl Core {
     /// The caller with this API key, if it may use `surface`.
@@ -32,6 +45,12 @@ impl Core {
         found.ok_or_else(|| self.wrong_credential(client))
     }
 
+    /// The user with this `ai_token`.
+    pub async fn by_user_token(&self, client: Option<IpAddr>, token: &str) -> Result<Caller> {
+        let found = self.callers.user_token(token).await?;
+        found.ok_or_else(|| self.wrong_credential(client))
+    }
+
     /// The caller with this API login and password. Barred: 429, whatever the password.
     pub async fn by_login(
         &self,
@@ -40,15 +59,11 @@ impl Core {
         password: &str,
     ) -> Result<Caller> {
         let counter = client.map(|client| self.limits.password_counter(client, ai_login_id));
-        let barred = |who: Option<Failing>| match who.and_then(|who| self.limits.barred(who)) {
-            Some(wait) => Err(Error::limited(wait)),
-            None => Ok(()),
-        };
-        barred(counter)?;
+        self.not_barred(counter)?;
         match self.callers.login(ai_login_id, password).await? {
             Some(caller) => {
                 // Guesses made at the same time could all have passed the first look.
-                barred(counter)?;
+                self.not_barred(counter)?;
                 Ok(caller)
             }
             None => Err(self.counted(counter)),
@@ -72,7 +87,65 @@ impl Core {
         self.counted(client.map(Failing::Address))
     }
 
-    fn counted(&self, who: Option<Failing>) -> Error {
+    /// What comes of this username and password. Barred: 429, whatever the password.
+    pub async fn login(
+        &self,
+        client: Option<IpAddr>,
+        account: AccountId,
+        username: &str,
+        password: &str,
+    ) -> Result<Login> {
+        let counter = self.name_counter(client, account, &fold(username));
+        self.not_barred(counter)?;
+        let found = match username.len() {
+            0..=MAX_EMAIL => user::by_username(&self.db.view(), account, username).await?,
+            _ => None,
+        };
+        let hash = found.as_ref().and_then(|user| user.password.as_ref());
+        let is_right = self.callers.passwords().is_right(password, hash).await?;
+        match found {
+            Some(user) if user.password.is_none() || (is_right && !user.active) => {
+                Ok(Login::Unusable)
+            }
+            Some(user) if is_right => {
+                self.not_barred(counter)?;
+                Ok(Login::Right(Box::new(user)))
+            }
+            _ => Err(self.counted(counter)),
+        }
+    }
+
+    /// Counts a wrong password of this user and gives the answer to it.
+    pub fn wrong_password(
+        &self,
+        client: Option<IpAddr>,
+        account: AccountId,
+        username: &str,
+    ) -> Error {
+        self.counted(self.name_counter(client, account, &fold(username)))
+    }
+
+    /// The counter for secrets tried for `name` of an account.
+    pub fn name_counter(
+        &self,
+        client: Option<IpAddr>,
+        account: AccountId,
+        name: &str,
+    ) -> Option<Failing> {
+        let name = format!("{account} {name}");
+        client.map(|client| self.limits.password_counter(client, &name))
+    }
+
+    /// Whether a look at another secret is allowed at all.
+    pub fn not_barred(&self, who: Option<Failing>) -> Result<()> {
+        match who.and_then(|who| self.limits.barred(who)) {
+            Some(wait) => Err(Error::limited(wait)),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a failure and gives the answer to it.
+    pub fn counted(&self, who: Option<Failing>) -> Error {
         match who.and_then(|who| self.limits.failed(who)) {
             Some(wait) => Error::limited(wait),
             None => Error::unauthenticated(),

@@ -167,6 +167,11 @@ impl<S: Surface> Gate<S> {
         digest.update(head.method.as_str());
         digest.update(b" ");
         digest.update(canonical.as_bytes());
+        if let Some(user) = &caller.user {
+            // A NUL is in no canonical text.
+            digest.update(b"\0");
+            digest.update(user.acting.id.to_be_bytes());
+        }
         Ok(Some(Claim {
             account: caller.account,
             surface: self.surface.name(),
@@ -324,6 +329,19 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
         let db = &self.core.db;
         self.stored(db.transact(&account, |tx| self.once(tx, body)))
             .await
+    }
+
+    /// The same call with another input.
+    pub fn with_input<J>(self, input: J) -> Call<J> {
+        Call {
+            head: self.head,
+            caller: self.caller,
+            input,
+            core: self.core,
+            surface: self.surface,
+            content_type: self.content_type,
+            claim: self.claim,
+        }
     }
 
     /// A call beside this one, with its own commit and without the `Idempotency-Key`.

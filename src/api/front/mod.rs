@@ -32,6 +32,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use body::{Pairs, pairs, read_body};
+pub use credentials::Login;
 pub use gate::{Call, Gate, log_fault, refused};
 pub use listen::{Drained, Listener, run};
 pub use site::{Mount, Site};
@@ -41,6 +42,7 @@ use crate::auth::caller::Callers;
 use crate::clock::Millis;
 use crate::id::AccountId;
 use crate::limit::Limits;
+use crate::live::Live;
 use crate::store::Database;
 
 /// `[http]` of the configuration, as far as it bears on requests.
@@ -117,6 +119,8 @@ pub struct Core {
     pub limits: Limits,
     /// Whether requests are taken.
     pub accepting: Accepting,
+    /// The running relay.
+    pub live: Arc<dyn Live>,
     /// `[http]`.
     pub settings: Settings,
 }

@@ -37,11 +37,71 @@ A secret given on the command line can be seen by other users of this machine wh
     },
     /// List all accounts
     List,
-    /// Show one account
+    /// Show one account, with its settings
     Show {
         /// Its reference or name
         account: String,
     },
+    /// Change an account's settings; what is not named stays
+    #[command(after_help = "\
+Examples:
+  hookrelay account set shop --time-zone Europe/Berlin --country-code 49
+  hookrelay account set shop --host shop.example --host www.shop.example
+  hookrelay account set shop --custom-status 1=Hot --custom-status 2=Cold
+  hookrelay account set shop --dashboard-url ''
+
+An option that can be repeated replaces the whole list; '' empties it, and '' clears a text.")]
+    Set {
+        /// Its reference or name
+        account: String,
+        /// What changes
+        #[command(flatten)]
+        settings: Box<AccountSettings>,
+    },
+}
+
+/// Settings of an account.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct AccountSettings {
+    /// IANA name of the zone in which its zone-less times are
+    #[arg(long, value_name = "ZONE")]
+    pub time_zone: Option<String>,
+    /// Country code that completes national phone numbers, such as 1 or 49
+    #[arg(long, value_name = "DIGITS")]
+    pub country_code: Option<String>,
+    /// Id of the user who owns leads that come without one; 0 = the first Owner
+    #[arg(long, value_name = "USER")]
+    pub default_owner: Option<u64>,
+    /// Host name that selects this account for user_login_token and validate_user (repeatable)
+    #[arg(long = "host", value_name = "HOST")]
+    pub hosts: Option<Vec<String>>,
+    /// Base of the links of user_login_link
+    #[arg(long, value_name = "URL")]
+    pub dashboard_url: Option<String>,
+    /// Base of the links of create_hosted_checkout
+    #[arg(long, value_name = "URL")]
+    pub checkout_url: Option<String>,
+    /// Source that a lead may be given (repeatable)
+    #[arg(long = "lead-source", value_name = "NAME")]
+    pub lead_sources: Option<Vec<String>>,
+    /// Lead status of its own (repeatable)
+    #[arg(long = "custom-status", value_name = "ID=NAME", value_parser = custom_status)]
+    pub custom_statuses: Option<Vec<Option<(u32, String)>>>,
+}
+
+/// `ID=NAME`; nothing for an empty list.
+#[allow(clippy::option_option)]
+fn custom_status(text: &str) -> Result<Option<(u32, String)>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let parts = text.split_once('=');
+    let status = parts.and_then(|(id, name)| Some((id.trim().parse().ok()?, name.to_owned())));
+    match status {
+        Some(status) => Ok(Some(status)),
+        None => Err("write ID=NAME, such as 1=Hot".to_owned()),
+    }
 }
 
 /// Whose data a command is about.

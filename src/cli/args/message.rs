@@ -37,6 +37,35 @@ pub struct SendArgs {
     pub idempotency_key: Option<String>,
 }
 
+/// `command …`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hookrelay command ping -a shop
+  hookrelay command create_lead first_name=Jane email=jane@example.com -a shop
+  hookrelay command leads_get search_params=prospect -a shop --json | jq .leads
+
+It is the command API without its HTTP: the same names, parameters and texts. A command about the
+endpoints of an API login (authenticate_notifications, command_center_sync) needs that login and
+is refused here. Exits with 1 if the command fails.")]
+pub struct CommandArgs {
+    /// The command, such as create_lead
+    pub name: String,
+    /// Its parameters
+    #[arg(value_name = "KEY=VALUE", value_parser = pair)]
+    pub parameters: Vec<(String, String)>,
+    /// For which account
+    #[command(flatten)]
+    pub of: OfAccount,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".to_owned()),
+    }
+}
+
 /// `listen …`
 #[derive(Debug, Args)]
 #[command(after_help = "\

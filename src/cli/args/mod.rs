@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand};
 
 use account::{AccountCommand, KeyCommand};
 use endpoint::EndpointCommand;
-use message::{ListenArgs, SendArgs};
+use message::{CommandArgs, ListenArgs, SendArgs};
 use store::{SelftestArgs, StoreCommand};
 
 const MAIN_EXAMPLES: &str = "\
@@ -90,7 +90,7 @@ The environment and --set count as they would for serve.")]
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
-    /// Accounts (tenants): add, list, show
+    /// Accounts (tenants): add, list, show, set
     #[command(subcommand)]
     Account(AccountCommand),
     /// API keys of an account: add, list, revoke
@@ -101,6 +101,8 @@ The environment and --set count as they would for serve.")]
     Endpoint(EndpointCommand),
     /// Put one message into an account's log, for all of its endpoints that want it
     Send(SendArgs),
+    /// Run a command of the command API, such as create_lead, for an account
+    Command(CommandArgs),
     /// Be a consumer, for trying things out: speak the protocol and print what arrives
     Listen(ListenArgs),
     /// What waits at each endpoint, and for how long

@@ -112,6 +112,12 @@ impl Engine {
         by_age.collect()
     }
 
+    /// What is pending for an endpoint.
+    pub fn backlog(&self, id: EndpointId) -> Option<live::Backlog> {
+        let endpoint = self.endpoints.get(&id)?;
+        Some(endpoint.backlog(self.tail_of(id)))
+    }
+
     /// Where message `seq` is at an endpoint.
     pub fn place_of(&self, id: EndpointId, seq: Seq) -> Option<live::Place> {
         let endpoint = self.endpoints.get(&id)?;

@@ -5,7 +5,7 @@
 use super::batch::{Batch, Place};
 use super::endpoint::Endpoint;
 use super::health::{MAX_WINDOW, State};
-use super::{Auth, Order, Settings};
+use super::{Auth, Order, Ranges, Settings};
 use crate::clock::Timestamp;
 use crate::id::Seq;
 use crate::live;
@@ -79,6 +79,31 @@ impl Endpoint {
         }
     }
 
+    /// What is pending here. `tail` is how far the log was read.
+    pub(super) fn backlog(&self, tail: Seq) -> live::Backlog {
+        let mut open = Ranges::default();
+        for batch in self.batches.values() {
+            for (first, last) in batch.state.ranges.pairs() {
+                open.insert(*first, *last);
+            }
+        }
+        live::Backlog {
+            open: open.pairs().to_vec(),
+            cursor: self.settled_to(tail),
+            acked: self.acked.pairs().to_vec(),
+        }
+    }
+
+    /// Everything up to here is settled or in an open batch.
+    fn settled_to(&self, tail: Seq) -> Seq {
+        let idle = self.pending == 0 && self.reading.is_none() && self.acked.is_empty();
+        if idle {
+            self.cursor.max(tail)
+        } else {
+            self.cursor
+        }
+    }
+
     /// Where a message is here. `tail` is how far the log was read.
     pub(super) fn place_of(&self, seq: Seq, tail: Seq) -> live::Place {
         // A message can be in a batch of the main cursor and again in one of a job; the one that
@@ -108,12 +133,7 @@ impl Endpoint {
                 },
             };
         }
-        let idle = self.pending == 0 && self.reading.is_none() && self.acked.is_empty();
-        let cursor = if idle {
-            self.cursor.max(tail)
-        } else {
-            self.cursor
-        };
+        let cursor = self.settled_to(tail);
         if self.acked.contains(seq) {
             live::Place::Acknowledged
         } else if seq > cursor

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::directory::{Directory, OpenError, Opened, Tried, damaged};
+use super::directory::{Directory, OpenError, Opened, Tried, damaged, let_go};
 use super::disk::{Disk, Marker};
 use super::queue::{Front, Mode, Queued, Trim};
 use super::reader::{Readers, Slot};
@@ -137,7 +137,7 @@ impl Shared {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        drop(disk);
+        let_go(disk);
     }
 
     /// Waits; false when the store is closed meanwhile.

@@ -35,7 +35,8 @@ fn items(value: Value) -> Option<Vec<Params>> {
     items.into_iter().map(params).collect()
 }
 
-fn params(item: Value) -> Option<Params> {
+/// The pairs of a flat object: one call.
+pub fn params(item: Value) -> Option<Params> {
     let Value::Object(members) = item else {
         return None;
     };
@@ -86,7 +87,7 @@ async fn outcome(call: &CommandCall, params: Params) -> Result<Done, (Failure, b
         let unknown = "Unknown command \"batch\"".to_owned();
         return Err(plain(Failure::Findings(vec![unknown])));
     }
-    let done = super::run(command, &item).await;
+    let done = super::run(command, item).await;
     done.map_err(|failure| (failure, command.tells_json))
 }
 

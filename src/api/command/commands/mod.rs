@@ -4,20 +4,29 @@
 //! are the domain's.
 
 mod authenticate_notifications;
-mod batch;
+pub mod batch;
 mod command_center_receive_command;
+mod command_center_sync;
 mod create_lead;
 mod event_set;
 mod events_get;
+mod issue_invites;
 mod lead_set;
 mod leads_get;
 mod leads_merge;
 mod leads_multi_manage_tags;
 mod leads_multi_transfer;
+mod orders;
 mod ping;
 mod remote_data;
 mod send_system_email;
 mod update_lead;
+mod update_user;
+mod user_get;
+mod user_login_link;
+mod user_login_token;
+mod user_login_token_update;
+mod validate_user;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -69,6 +78,8 @@ pub struct Command {
     pub repeats: bool,
     /// Failures are told as JSON text.
     pub tells_json: bool,
+    /// `user_id` has a meaning of its own; elsewhere it only names who acts.
+    pub names_user: bool,
     run: for<'a> fn(&'a CommandCall) -> Running<'a>,
 }
 
@@ -88,6 +99,7 @@ macro_rules! command {
                 class: Class::$class,
                 repeats: false,
                 tells_json: false,
+                names_user: false,
                 run: |call| Box::pin($run(call)),
             }
         }
@@ -101,17 +113,28 @@ const TABLE: &[Command] = &[
     command!("autostrada_sync", remote_data::autostrada, Api),
     command!(batch, User, repeats),
     command!(command_center_receive_command, Api),
-    command!(create_lead, User),
-    command!(event_set, User),
-    command!(events_get, User),
-    command!(lead_set, User),
-    command!(leads_get, User),
-    command!(leads_merge, User),
-    command!(leads_multi_manage_tags, User),
-    command!(leads_multi_transfer, User),
+    command!(command_center_sync, Api),
+    command!("create_hosted_checkout", orders::checkout, Api, tells_json),
+    command!(create_lead, User, names_user),
+    command!("create_order", orders::create, Api, tells_json, names_user),
+    command!(event_set, User, names_user),
+    command!(events_get, User, names_user),
+    command!(issue_invites, Api, names_user),
+    command!(lead_set, User, names_user),
+    command!(leads_get, User, names_user),
+    command!(leads_merge, User, names_user),
+    command!(leads_multi_manage_tags, User, names_user),
+    command!(leads_multi_transfer, User, names_user),
     command!(ping, User),
     command!(send_system_email, Api),
-    command!(update_lead, User),
+    command!(update_lead, User, names_user),
+    command!("update_order", orders::update, Api, tells_json),
+    command!(update_user, User),
+    command!(user_get, User),
+    command!(user_login_link, Api, repeats),
+    command!(user_login_token, Own),
+    command!(user_login_token_update, Own),
+    command!(validate_user, Own),
 ];
 
 /// The command of this name, as far as it is known.
@@ -132,10 +155,16 @@ pub fn named(form: &mut Form<'_>) -> Result<&'static Command, Failure> {
 }
 
 /// Runs a command for a caller who may call it.
-pub async fn run(command: &Command, call: &CommandCall) -> Outcome {
+pub async fn run(command: &Command, mut call: CommandCall) -> Outcome {
     let is_user = matches!(call.actor.rights, Rights::User { .. });
     if is_user && command.class == Class::Api {
         return Err(Error::forbidden("Permission denied").into());
     }
-    (command.run)(call).await
+    if !is_user && !command.names_user && command.class != Class::Own {
+        let mut form = call.form();
+        let user = form.id("user_id");
+        form.finish()?;
+        call.actor = call.acting(&call.view(), user).await?;
+    }
+    (command.run)(&call).await
 }

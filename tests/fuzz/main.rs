@@ -5,15 +5,22 @@
 //! long.
 
 // What is set up for a test fails like the test itself.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 // The other tests use the rest of it.
 #[allow(dead_code)]
-#[path = "inbound/world.rs"]
+#[path = "../inbound/world.rs"]
 mod world;
+
+// The tests of the store use the rest of it.
+#[allow(dead_code)]
+#[path = "../store/bench.rs"]
+mod bench;
+mod stored;
 
 use std::ffi::OsString;
 use std::fmt::Write;
+use std::os::unix::ffi::OsStringExt;
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -28,21 +35,10 @@ use hookrelay::delivery::exchange::{Body, End, Exchange, Head, retry_after};
 use hookrelay::delivery::header::check_header;
 use hookrelay::delivery::protocol::Protocol;
 use hookrelay::delivery::url::{MAX_URL_BYTES, check_url};
-use hookrelay::domain::account::Account;
-use hookrelay::domain::acknowledgement::Acknowledge;
-use hookrelay::domain::api_key::ApiKey;
-use hookrelay::domain::api_login::ApiLogin;
-use hookrelay::domain::attempt_log::AttemptRow;
-use hookrelay::domain::dead_letter::DeadRange;
-use hookrelay::domain::endpoint::Endpoint;
-use hookrelay::domain::idempotency::Answered;
-use hookrelay::domain::job::Job;
 use hookrelay::error::Kind;
 use hookrelay::json;
 use hookrelay::limit::Settings as Limits;
-use hookrelay::relay::records;
-use hookrelay::store::tx::decode;
-use hookrelay::store::{Key, KeyRange, Store, keys};
+use hookrelay::store::sled::{raw, salvage};
 use serde_json::Value;
 
 use world::{KEY, LOGIN, NOW, Options, PASSWORD, Reply, World};
@@ -227,6 +223,15 @@ async fn json_bodies_of_every_route() {
             assert!(is_well_formed(&reply), "{method} {path} {shown}: {reply:?}");
         }
     }
+    // The same routes on the operator's socket.
+    for _ in 0..rounds(20) {
+        for (method, path, sample) in &routes {
+            let body = String::from_utf8_lossy(&any(&mut rng, &[sample.as_bytes()])).into_owned();
+            let path = format!("/admin/v1/accounts/acme/{path}");
+            let reply = world.admin(method, &path, &body).await;
+            assert!(is_well_formed(&reply), "{method} {path} {body}: {reply:?}");
+        }
+    }
     // The operator's own.
     let account = r#"{"name":"n","ai_login_id":"l","ai_login_password":"Password1","comm_key":"0123456789abcdef","api_key":"0123456789abcdef0123456789abcdee"}"#;
     let key = r#"{"name":"n","surfaces":["manage"],"per_minute":5}"#;
@@ -292,6 +297,36 @@ async fn paths_queries_and_headers() {
         let shown = String::from_utf8_lossy(&fields);
         // No answer at all: what is left is an unfinished request.
         assert!(matches!(reply.status, 0 | 200..=499), "{shown}: {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn paths_of_the_operators_socket() {
+    let world = unlimited().await;
+    let id = world.endpoint("").await;
+    let targets = [
+        "/admin/v1/status".to_owned(),
+        "/admin/v1/queue?limit=5&account=acme&min_age=5m".to_owned(),
+        "/admin/v1/accounts?limit=5&after=acme".to_owned(),
+        "/admin/v1/accounts/acme".to_owned(),
+        "/admin/v1/accounts/acme/keys/key_1".to_owned(),
+        format!("/admin/v1/accounts/acme/endpoints/{id}"),
+        format!("/admin/v1/accounts/acme/endpoints/{id}/dead-letters?limit=5&after=3"),
+    ];
+    let mut rng = Rng::with_seed(11);
+    for _ in 0..rounds(500) {
+        let target = targets[rng.usize(..targets.len())].as_bytes();
+        let target = String::from_utf8_lossy(&any(&mut rng, &[target])).into_owned();
+        let unfit = |letter: char| letter.is_whitespace() || letter == '\0';
+        let target = format!("/{}", target.replace(unfit, ""));
+        let method = ["GET", "GET", "DELETE", "POST", "PATCH"][rng.usize(..5)];
+        let reply = world.admin(method, &target, "").await;
+        let shown = format!("{method} {target}: {reply:?}");
+        match reply.status {
+            200..=202 | 503 => assert!(reply.json().is_object(), "{shown}"),
+            204 | 400 | 404 | 405 | 409 => {}
+            _ => panic!("{shown}"),
+        }
     }
 }
 
@@ -473,111 +508,115 @@ fn urls_and_custom_headers() {
     }
 }
 
-#[test]
-fn configuration_files() {
-    let mut rng = Rng::with_seed(9);
-    for _ in 0..rounds(1_500) {
-        let layers = Layers {
-            file: Some(("h.toml".to_owned(), any(&mut rng, &[DEFAULTS.as_bytes()]))),
-            environment: vec![(
-                OsString::from("HOOKRELAY_HTTP__LISTEN"),
-                OsString::from(String::from_utf8_lossy(&rubbish(&mut rng)).into_owned()),
-            )],
-            flags: vec![String::from_utf8_lossy(&any(&mut rng, &[b"log.level=info"])).into_owned()],
-        };
-        if let Err(error) = Config::parse(layers) {
-            assert!(!error.0.is_empty());
-            assert!(
-                error
-                    .0
-                    .iter()
-                    .all(|mistake| !mistake.to_string().is_empty())
-            );
+/// Every key of the default file as an environment variable, with its value.
+fn variables() -> Vec<(String, String)> {
+    let mut section = "";
+    let mut found = Vec::new();
+    for line in DEFAULTS.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((key, value)) = line.trim_start_matches('#').split_once(" = ")
+            && key
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        {
+            let name = format!("HOOKRELAY_{section}__{key}").to_uppercase();
+            found.push((name, value.trim_matches('"').to_owned()));
         }
     }
+    found
 }
 
-/// Decodes the record of a key as its owner does.
-fn read_record(key: &Key, bytes: &[u8]) -> Result<(), Kind> {
-    let directory = key.as_str().split('/').next().unwrap();
-    let read = match directory {
-        "account" => decode::<Account>(key, bytes).map(drop),
-        "key" => decode::<ApiKey>(key, bytes).map(drop),
-        "login" => decode::<ApiLogin>(key, bytes).map(drop),
-        "endpoint" => decode::<Endpoint>(key, bytes).map(drop),
-        "attempt" => decode::<AttemptRow>(key, bytes).map(drop),
-        "dead" => decode::<DeadRange>(key, bytes).map(drop),
-        "job" => decode::<Job>(key, bytes).map(drop),
-        "order" => decode::<Acknowledge>(key, bytes).map(drop),
-        "idem" => decode::<Answered>(key, bytes).map(drop),
-        _ => decode::<Value>(key, bytes).map(drop),
-    };
-    read.map_err(|error| error.kind)
-}
-
-#[tokio::test]
-async fn stored_records() {
-    let world = unlimited().await;
-    let account = world.account;
-    let id = world.endpoint(r#""headers":{"X-Mine":"v"}"#).await;
-    let sent = r#"{"type":"t","data":"x"}"#;
-    let sent = world.manage("POST", "messages", sent).await.json()["ids"][0].clone();
-    let headers = [("x-api-key", KEY), ("idempotency-key", "k")];
-    let body = serde_json::json!({ "ids": [sent] }).to_string();
-    let path = format!("/relay/v1/endpoints/{id}/acknowledge");
-    assert_eq!(world.send("POST", &path, &headers, &body).await.status, 202);
-    let everything = KeyRange {
-        start: Key::from_stored(String::new()),
-        end: Key::from_stored("~".to_owned()),
-        newest_first: false,
-    };
-    let records = world.store.scan(&everything, 1000).await.unwrap();
-    let kinds = ["account/", "key/", "login/", "endpoint/", "order/", "idem/"];
-    for kind in kinds {
-        let stored = |(key, _): &&(Key, _)| key.as_str().starts_with(kind);
-        assert_eq!(records.iter().filter(stored).count(), 1, "{kind}");
-    }
-    let mut rng = Rng::with_seed(10);
-    for (key, found) in records.iter().filter(|(_, found)| !found.value.is_empty()) {
-        assert_eq!(read_record(key, &found.value), Ok(()), "{key}");
-        for _ in 0..rounds(2_000) {
-            let damaged = broken(&mut rng, &found.value);
-            if let Err(kind) = read_record(key, &damaged) {
-                assert_eq!(kind, Kind::Internal, "{key}");
+#[test]
+fn configuration_files_variables_and_flags() {
+    let mut rng = Rng::with_seed(9);
+    let known = variables();
+    assert!(known.len() > 40, "{known:?}");
+    let mut taken = 0;
+    for round in 0..rounds(3_000) {
+        let (name, value) = &known[rng.usize(..known.len())];
+        let name = any(&mut rng, &[name.as_bytes(), name.as_bytes()]);
+        let value = any(&mut rng, &[value.as_bytes()]);
+        // A name without its prefix is not looked at; both are bytes on Unix.
+        let mut environment = vec![(OsString::from_vec(name), OsString::from_vec(value))];
+        let (known, default) = &known[round % known.len()];
+        let value = any(&mut rng, &[default.as_bytes()]);
+        environment.push((OsString::from(known), OsString::from_vec(value)));
+        let file = any(&mut rng, &[DEFAULTS.as_bytes()]);
+        let flag = any(&mut rng, &[b"log.level=info", b"retry.initial=5 s"]);
+        // Each alone as well: a broken file hides the rest.
+        let layers = Layers {
+            file: (round % 3 == 0).then(|| ("h.toml".to_owned(), file)),
+            environment: if round % 3 == 2 {
+                Vec::new()
+            } else {
+                environment
+            },
+            flags: if round % 3 == 1 {
+                Vec::new()
+            } else {
+                vec![String::from_utf8_lossy(&flag).into_owned()]
+            },
+        };
+        match Config::parse(layers) {
+            Ok(_) => taken += 1,
+            Err(error) => {
+                assert!(!error.0.is_empty());
+                let mut mistakes = error.0.iter();
+                assert!(mistakes.all(|mistake| !mistake.to_string().is_empty()));
             }
         }
     }
-    // Damage under the feet of a running daemon: an error in its own form for that call only.
-    let endpoint = keys::endpoint(account, id);
-    let cursor = keys::cursor(account, id);
-    let sound = world.store.get(&endpoint).await.unwrap().unwrap().value;
-    let ranges: Bytes = serde_json::to_vec(&[(1, 2), (5, 9)]).unwrap().into();
-    let gets = ["", "/attempts", "/dead-letters"];
-    for round in 0..rounds(200) {
-        let damaged = &Bytes::from(broken(&mut rng, &sound));
-        let other = &Bytes::from(broken(&mut rng, &ranges));
-        let (endpoint, cursor) = (&endpoint, &cursor);
-        world
-            .db
-            .transact(&[account], |tx| async move {
-                tx.put_bytes(endpoint.clone(), damaged.clone());
-                tx.put_bytes(cursor.clone(), other.clone());
-                tx.put_bytes(keys::acked(account, id), other.clone());
-                Ok(())
-            })
-            .await
-            .unwrap();
-        let path = format!("endpoints/{id}{}", gets[round % gets.len()]);
-        let reply = world.manage("GET", &path, "").await;
-        assert!(matches!(reply.status, 200 | 500), "{reply:?}");
-        let text = String::from_utf8_lossy(damaged);
-        if reply.status == 500 {
-            let expected = r#"{"error":{"code":"INTERNAL_ERROR","message":"Internal error"}}"#;
-            assert_eq!(reply.body, expected, "{text}");
+    assert!(taken > 0, "not all of it is broken beyond use");
+}
+
+/// What sled writes, with faults, and rubbish: whatever the files say, reading them ends.
+#[test]
+fn raw_files_of_the_store_hold_anything() {
+    let mut rng = Rng::with_seed(31);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let config = sled::Config::new().path(&path).segment_size(64 << 10);
+    for session in 0..3u32 {
+        let tree = config.clone().flush_every_ms(None).open().unwrap();
+        for number in 0..400u32 {
+            let key = format!("k/{:04}", number * (session + 1) % 700);
+            tree.insert(key, vec![7; 200]).unwrap();
+            tree.remove(format!("k/{:04}", number * 3)).unwrap();
         }
-        let view = world.db.view();
-        if let Err(error) = records::load(&view, account, id).await {
-            assert_eq!(error.kind, Kind::Internal);
+        tree.flush().unwrap();
+    }
+    std::fs::write(folder.path().join("format"), "1\n").unwrap();
+    let names: Vec<_> = std::fs::read_dir(&path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .collect();
+    let log = std::fs::read(path.join("db")).unwrap();
+    let mut readable = 0;
+    for _ in 0..rounds(300) {
+        let name = &names[rng.usize(..names.len())];
+        let sound = std::fs::read(name).unwrap();
+        std::fs::write(name, any(&mut rng, &[&sound])).unwrap();
+        let found = raw::log::Image::open(&path);
+        let whole = salvage(folder.path(), |_| {}, &mut |_| {});
+        readable += u32::from(whole.is_ok_and(|found| found.pages > 0) && found.is_ok());
+        std::fs::write(name, &sound).unwrap();
+    }
+    assert!(readable > 10, "{readable}");
+    for _ in 0..rounds(20_000) {
+        let from = rng.usize(..log.len());
+        let piece = &log[from..log.len().min(from + 600)];
+        let bytes = any(&mut rng, &[piece]);
+        raw::message(&bytes, 1 << 20, rng.u64(..9));
+        raw::snapshot(&bytes);
+        raw::root(&bytes);
+        raw::segment_header(&bytes);
+        raw::log::settings(&bytes);
+        raw::log::number_of(&bytes, 1 << 20);
+        if let Some(mut node) = raw::node(&bytes) {
+            node.apply(&piece[..piece.len().min(40)]);
+            node.toward(&bytes);
         }
     }
 }

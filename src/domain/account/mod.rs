@@ -1,16 +1,20 @@
 //! Accounts (tenants).
 //!
-//! Owns the account record (`protocols/domain.md` 2.1), its settings, and the uniqueness of names.
-//! Does not know its credentials or endpoints, which have files of their own.
+//! Owns the account record (`protocols/domain.md` 2.1) and the uniqueness of names; `settings.rs` is
+//! what an operator sets for it. Does not know its credentials or endpoints, which have files of
+//! their own.
+
+mod settings;
 
 use serde::{Deserialize, Serialize};
 
 use super::text;
-use super::zone::Zone;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::AccountId;
 use crate::store::{Tx, keys};
+
+pub use settings::{Changes, CustomStatus, Settings, set};
 
 /// Characters of a name.
 const MAX_NAME: usize = 64;
@@ -27,53 +31,6 @@ pub struct Account {
     /// What the operator set for it.
     #[serde(default)]
     pub settings: Settings,
-}
-
-/// What an operator sets for an account (`protocols/domain.md` 2.1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Settings {
-    /// The zone of its zone-less times.
-    pub time_zone: Zone,
-    /// Digits put before national phone numbers.
-    pub default_country_code: Option<String>,
-    /// The user who owns leads that come without one.
-    pub default_owner: Option<u64>,
-    /// Host names that select this account when a request carries no account credential.
-    pub hosts: Vec<String>,
-    /// Base of the links of `user_login_link`.
-    pub dashboard_url: Option<String>,
-    /// Base of the links of `create_hosted_checkout`.
-    pub checkout_url: Option<String>,
-    /// Sources that a lead may be given on the leads surface.
-    pub lead_sources: Vec<String>,
-    /// Statuses of its own; 0 is none.
-    pub custom_statuses: Vec<CustomStatus>,
-}
-
-/// A lead status of an account's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CustomStatus {
-    /// From 1 upward.
-    pub id: u32,
-    /// Unique without regard to case.
-    pub name: String,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        let sources = "website, referral, social, campaign, email, phone, manual, other";
-        Self {
-            time_zone: Zone::default(),
-            default_country_code: None,
-            default_owner: None,
-            hosts: Vec::new(),
-            dashboard_url: None,
-            checkout_url: None,
-            lead_sources: sources.split(", ").map(str::to_owned).collect(),
-            custom_statuses: Vec::new(),
-        }
-    }
 }
 
 /// Creates an account under the fresh reference `id`.
