@@ -15,8 +15,12 @@ mod command;
 mod command_center;
 #[path = "inbound/command_customers.rs"]
 mod command_customers;
+#[path = "inbound/command_events.rs"]
+mod command_events;
 #[path = "inbound/command_lead_lists.rs"]
 mod command_lead_lists;
+#[path = "inbound/command_lead_rights.rs"]
+mod command_lead_rights;
 #[path = "inbound/command_leads.rs"]
 mod command_leads;
 #[path = "inbound/command_logins.rs"]

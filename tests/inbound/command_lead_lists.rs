@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::command_leads::{SUCCESS, UNKNOWN, call, expect, invalid, missing, set, types, user};
+use crate::command_leads::{call, expect, types, user};
+use crate::people::{NO_RECORD, SUCCESS, invalid, missing, set, world};
 use crate::world::World;
 
 /// What a search answers: how many are shown, how many there are, and which.
@@ -21,14 +22,14 @@ async fn got(world: &World, pairs: &str) -> (String, String, Vec<u64>) {
 
 #[tokio::test]
 async fn leads_get_finds_by_status_tag_and_text() {
-    let world = World::start().await;
-    set(&world, |settings| {
+    let world = &world().await;
+    set(world, |account| {
         let own = json!([{"id": 3, "name": "Hot"}]);
-        settings.custom_statuses = serde_json::from_value(own).unwrap();
+        account.settings.custom_statuses = serde_json::from_value(own).unwrap();
     })
     .await;
-    let alice = user(&world, "alice", "Agent").await;
-    let bob = user(&world, "bob", "Agent").await;
+    let alice = user(world, "alice", "Agent").await;
+    let bob = user(world, "bob", "Agent").await;
     for (n, pairs) in [
         "first_name=Jane&last_name=Smith&email=jane@example.com&tag_append=vip,east".to_owned(),
         format!("first_name=John&last_name=Smithers&company=ACME&status=3&user_id={alice}"),
@@ -80,12 +81,30 @@ async fn leads_get_finds_by_status_tag_and_text() {
         ("deleted", &[]),
     ] {
         let encoded = form_urlencoded::byte_serialize(search.as_bytes()).collect::<String>();
-        let (shown, total, ids) = got(&world, &format!("&search_params={encoded}")).await;
+        let (shown, total, ids) = got(world, &format!("&search_params={encoded}")).await;
         assert_eq!(ids, expected, "{search}");
         let count = expected.len().to_string();
         assert_eq!((shown, total), (count.clone(), count), "{search}");
     }
-    let found = async |pairs: &str| got(&world, pairs).await;
+}
+
+#[tokio::test]
+async fn leads_get_shows_a_page_of_what_it_finds() {
+    let world = &world().await;
+    let alice = user(world, "alice", "Agent").await;
+    let bob = user(world, "bob", "Agent").await;
+    for pairs in [
+        "first_name=Jane&last_name=Smith&email=jane@example.com".to_owned(),
+        format!("last_name=Smithers&user_id={alice}"),
+        format!("first_name=Bob&user_id={bob}"),
+        "company=Smith".to_owned(),
+        "city=x".to_owned(),
+    ] {
+        world
+            .command(&format!("ai_command=create_lead&{pairs}"))
+            .await;
+    }
+    let found = async |pairs: &str| got(world, pairs).await;
     let page =
         |shown: &str, total: &str, ids: &[u64]| (shown.to_owned(), total.to_owned(), ids.to_vec());
     assert_eq!(found("&page_size=2").await, page("2", "5", &[1005, 1004]));
@@ -113,7 +132,7 @@ async fn leads_get_finds_by_status_tag_and_text() {
     let get = "ai_command=leads_get";
     let too_long = "status=1&status_message=Value+of+parameter+%22search_params%22+is+too+long";
     expect(
-        &world,
+        world,
         &[
             (
                 &format!("{get}&search_params=jane&limit_fields=email,unknown"),
@@ -130,7 +149,7 @@ async fn leads_get_finds_by_status_tag_and_text() {
 
 #[tokio::test]
 async fn a_changed_lead_is_found_by_what_it_is_now() {
-    let world = World::start().await;
+    let world = &world().await;
     world
         .command("ai_command=create_lead&first_name=Jane&email=jane@example.com")
         .await;
@@ -145,15 +164,15 @@ async fn a_changed_lead_is_found_by_what_it_is_now() {
         ("prospect", false),
         ("tentative", true),
     ] {
-        let (_, total, _) = got(&world, &format!("&search_params={search}")).await;
+        let (_, total, _) = got(world, &format!("&search_params={search}")).await;
         assert_eq!(total == "1", is_found, "{search}");
     }
 }
 
 #[tokio::test]
 async fn the_lead_object_is_whole_and_in_order() {
-    let world = World::start().await;
-    let alice = user(&world, "alice", "Agent").await;
+    let world = &world().await;
+    let alice = user(world, "alice", "Agent").await;
     let pairs = format!(
         "ai_command=create_lead&first_name=Jane&lat=45.5&ok_to_text=Y&followup_date=2026-02-01\
          &gmt_offset=-800&tag_append=b,a&user_id={alice}&external_id=7"
@@ -167,8 +186,8 @@ async fn the_lead_object_is_whole_and_in_order() {
 
 #[tokio::test]
 async fn leads_merge_unites_leads() {
-    let world = World::start().await;
-    let alice = user(&world, "alice", "Owner").await;
+    let world = &world().await;
+    let alice = user(world, "alice", "Owner").await;
     for pairs in [
         "first_name=Jane&last_name=Smith&admin_notes=one&tag_append=a",
         "first_name=J.&last_name=Smith&cell=1&company=ACME&note=n&admin_notes=two&tag_append=a,b\
@@ -188,9 +207,9 @@ async fn leads_merge_unites_leads() {
         format!("ai_command=leads_merge&merge_to_lead=1001&user_id={alice}&merge_lead_list=");
     let seen = world.logged().await;
     expect(
-        &world,
+        world,
         &[
-            (&format!("{merge}1002,1009"), UNKNOWN),
+            (&format!("{merge}1002,1009"), NO_RECORD),
             (&format!("{merge}1002,1001"), &invalid("merge_lead_list")),
             (&format!("{merge}1002,x"), &invalid("merge_lead_list")),
             (&merge, &missing("merge_lead_list")),
@@ -205,11 +224,11 @@ async fn leads_merge_unites_leads() {
             ),
             (
                 "ai_command=leads_merge&merge_to_lead=1&merge_lead_list=1002&user_id=9",
-                UNKNOWN,
+                NO_RECORD,
             ),
             (
                 "ai_command=leads_merge&merge_to_lead=9&merge_lead_list=1002&user_id=1001",
-                UNKNOWN,
+                NO_RECORD,
             ),
         ],
     )
@@ -219,7 +238,7 @@ async fn leads_merge_unites_leads() {
         seen,
         "a failed call leaves nothing behind"
     );
-    let (reply, said) = call(&world, &format!("{merge}1002,+1003,1002")).await;
+    let (reply, said) = call(world, &format!("{merge}1002,+1003,1002")).await;
     assert_eq!(
         reply.body,
         "status=0&status_message=Success&result_totals%5Bmerged%5D=2\
@@ -243,25 +262,25 @@ async fn leads_merge_unites_leads() {
         .await;
     assert!(events.body.contains("total_results=1"), "{}", events.body);
     expect(
-        &world,
+        world,
         &[
-            ("ai_command=update_lead&lead_id=1002&city=x", UNKNOWN),
-            ("ai_command=update_lead&external_id=Y&city=x", UNKNOWN),
+            ("ai_command=update_lead&lead_id=1002&city=x", NO_RECORD),
+            ("ai_command=update_lead&external_id=Y&city=x", NO_RECORD),
             (
                 "ai_command=update_lead&external_id=X&city=x",
                 "status=0&status_message=Lead+Update+Successful",
             ),
-            (&format!("{merge}1002"), UNKNOWN),
+            (&format!("{merge}1002"), NO_RECORD),
         ],
     )
     .await;
-    assert_eq!(got(&world, "&search_params=ACME").await.2, [1001]);
+    assert_eq!(got(world, "&search_params=ACME").await.2, [1001]);
 }
 
 #[tokio::test]
 async fn leads_multi_manage_tags_changes_tags() {
-    let world = World::start().await;
-    let alice = user(&world, "alice", "Owner").await;
+    let world = &world().await;
+    let alice = user(world, "alice", "Owner").await;
     for pairs in ["tag_append=prospect-2026,old", "tag_append=old", "city=x"] {
         world
             .command(&format!("ai_command=create_lead&{pairs}"))
@@ -281,11 +300,11 @@ async fn leads_multi_manage_tags_changes_tags() {
             format!("{text}&result_totals%5B{name}%5D={number}")
         })
     };
-    let (reply, said) = call(&world, &format!("{manage}&lead_list=1001,1002,1003,1009")).await;
+    let (reply, said) = call(world, &format!("{manage}&lead_list=1001,1002,1003,1009")).await;
     assert_eq!(reply.body, missing("tags_add"));
     assert!(said.is_empty());
     let (reply, said) = call(
-        &world,
+        world,
         &format!("{manage}&tags_add=new&tags_remove=OLD,none&lead_list=1001,1002,1001,1009"),
     )
     .await;
@@ -296,16 +315,12 @@ async fn leads_multi_manage_tags_changes_tags() {
         json!({"lead_id": 1001, "slug": "lead-1001", "added": ["new"], "removed": ["old"],
             "tags": ["new", "prospect-2026"], "actor": "alice"})
     );
-    let (reply, said) = call(
-        &world,
-        &format!("{manage}&tags_add=NEW&lead_list=1001,1003"),
-    )
-    .await;
+    let (reply, said) = call(world, &format!("{manage}&tags_add=NEW&lead_list=1001,1003")).await;
     assert_eq!(reply.body, totals([1, 1, 0, 1, 0]));
     assert_eq!(types(&said), ["lead_tags"]);
     // Removal precedes adding, so what is in both stays.
     let both = format!("{manage}&tags_add=new&tags_remove=new&lead_list=1001");
-    let (reply, said) = call(&world, &both).await;
+    let (reply, said) = call(world, &both).await;
     assert_eq!((reply.body, said.len()), (totals([0, 1, 0, 0, 0]), 0));
     let many = (1..=501)
         .map(|n| n.to_string())
@@ -313,7 +328,7 @@ async fn leads_multi_manage_tags_changes_tags() {
         .join(",");
     let no_lead = format!("{manage}&tags_add=fresh&lead_list=7,8");
     expect(
-        &world,
+        world,
         &[
             (&no_lead, &totals([0, 0, 2, 0, 0])),
             (
@@ -336,7 +351,7 @@ async fn leads_multi_manage_tags_changes_tags() {
         ],
     )
     .await;
-    let (_, said) = call(&world, &format!("{manage}&tags_add=fresh&lead_list=1003")).await;
+    let (_, said) = call(world, &format!("{manage}&tags_add=fresh&lead_list=1003")).await;
     assert_eq!(
         types(&said),
         ["new_tag", "lead_tags"],
@@ -346,9 +361,9 @@ async fn leads_multi_manage_tags_changes_tags() {
 
 #[tokio::test]
 async fn leads_multi_transfer_gives_leads_away() {
-    let world = World::start().await;
-    let alice = user(&world, "alice", "Owner").await;
-    let bob = user(&world, "bob", "Agent").await;
+    let world = &world().await;
+    let alice = user(world, "alice", "Owner").await;
+    let bob = user(world, "bob", "Agent").await;
     for pairs in [
         "note=a&first_name=Jane&last_name=Smith",
         "note=b&notes=[{\"Notes\":\"c\"}]",
@@ -367,7 +382,7 @@ async fn leads_multi_transfer_gives_leads_away() {
         })
     };
     let to_bob = format!("{transfer}&to_userid={bob}&lead_list=1001,1002,1009");
-    let (reply, said) = call(&world, &to_bob).await;
+    let (reply, said) = call(world, &to_bob).await;
     assert_eq!(reply.body, totals([2, 0, 1, 0]));
     assert_eq!(types(&said), ["lead_transferred", "lead_transferred"]);
     assert_eq!(
@@ -375,14 +390,14 @@ async fn leads_multi_transfer_gives_leads_away() {
         json!({"lead_id": 1001, "slug": "jane-smith-1001", "from_owner": "alice", "to_owner": "bob",
             "to_pool": null, "notes_erased": 0, "actor": "alice"})
     );
-    let (reply, said) = call(&world, &format!("{to_bob}&reset_leads=1")).await;
+    let (reply, said) = call(world, &format!("{to_bob}&reset_leads=1")).await;
     assert_eq!(
         (reply.body, said.len()),
         (totals([0, 2, 1, 0]), 0),
         "their notes stay"
     );
     let to_pool = format!("{transfer}&to_pool=east&lead_list=1002,1003&reset_leads=yes");
-    let (reply, said) = call(&world, &to_pool).await;
+    let (reply, said) = call(world, &to_pool).await;
     assert_eq!(reply.body, totals([2, 0, 0, 2]));
     assert_eq!(said[0].1["to_pool"], "east");
     assert_eq!(said[0].1["to_owner"], json!(null));
@@ -390,7 +405,7 @@ async fn leads_multi_transfer_gives_leads_away() {
     let get = "ai_command=leads_get&limit_fields=user_id,pool";
     let leads = "status=0&status_message=Success&num_results=3&total_results=3&leads=%5B%7B%22lead_id%22%3A1003%2C%22user_id%22%3Anull%2C%22pool%22%3A%22east%22%7D%2C%7B%22lead_id%22%3A1002%2C%22user_id%22%3Anull%2C%22pool%22%3A%22east%22%7D%2C%7B%22lead_id%22%3A1001%2C%22user_id%22%3A1002%2C%22pool%22%3Anull%7D%5D";
     expect(
-        &world,
+        world,
         &[
             (&to_pool, &totals([0, 2, 0, 0])),
             (get, leads),
@@ -401,11 +416,11 @@ async fn leads_multi_transfer_gives_leads_away() {
             ),
             (
                 &format!("{transfer}&to_userid=9&to_pool=west&lead_list=1002"),
-                UNKNOWN,
+                NO_RECORD,
             ),
             (
                 &format!("{transfer}&to_username=nobody&lead_list=1002"),
-                UNKNOWN,
+                NO_RECORD,
             ),
             (&format!("{transfer}&lead_list=1002"), &missing("to_userid")),
             (&format!("{transfer}&to_pool=west"), &missing("lead_list")),
@@ -424,7 +439,7 @@ async fn leads_multi_transfer_gives_leads_away() {
 
 #[tokio::test]
 async fn leads_of_another_account_are_not_there() {
-    let world = World::start().await;
+    let world = &world().await;
     world
         .command("ai_command=create_lead&first_name=Jane")
         .await;
@@ -436,7 +451,7 @@ async fn leads_of_another_account_are_not_there() {
     };
     assert_eq!(
         foreign("ai_command=update_lead&lead_id=1001&city=x").await,
-        UNKNOWN
+        NO_RECORD
     );
     let none = format!("{SUCCESS}&num_results=0&total_results=0&leads=%5B%5D");
     assert_eq!(

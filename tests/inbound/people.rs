@@ -55,8 +55,8 @@ pub fn field(body: &str, name: &str) -> String {
 /// Changes the account's settings.
 pub async fn set(world: &World, change: impl Fn(&mut Account) + Copy + Send + Sync) {
     let id = world.account;
-    let accounts = &[id];
-    let changed = world.db.transact(accounts, |tx| async move {
+    let accounts = [id];
+    let changed = world.db.transact(&accounts, |tx| async move {
         let mut account = account::by_id(&tx, id).await?;
         change(&mut account);
         for host in &account.settings.hosts {
@@ -82,8 +82,8 @@ pub async fn add(world: &World, username: &str, account_type: &str, more: Change
         ..given
     };
     let (id, joined) = (world.account, Timestamp(1_768_064_400_000));
-    let accounts = &[id];
-    let added = world.db.transact(accounts, |tx| async move {
+    let accounts = [id];
+    let added = world.db.transact(&accounts, |tx| async move {
         let account = account::by_id(&tx, id).await?;
         user::create(&tx, &account, changes, Some(joined)).await
     });
