@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch};
 use serde::Serialize;
 
 use super::dialect::{Door, Json};
@@ -130,10 +130,6 @@ pub fn mount(
         .route(
             ACCOUNT,
             one.guard(with(get(accounts::show).patch(accounts::set))),
-        )
-        .route(
-            &format!("{ACCOUNT}/command"),
-            one.guard(with(post(accounts::command))),
         )
         .route(
             &format!("{ACCOUNT}/keys"),
