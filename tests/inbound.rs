@@ -17,6 +17,8 @@ mod command_center;
 mod command_customers;
 #[path = "inbound/command_leads.rs"]
 mod command_leads;
+#[path = "inbound/command_links.rs"]
+mod command_links;
 #[path = "inbound/command_logins.rs"]
 mod command_logins;
 #[path = "inbound/command_users.rs"]

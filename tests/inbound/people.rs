@@ -52,10 +52,20 @@ pub fn field(body: &str, name: &str) -> String {
     found.map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
+/// What `validate_user` says.
+pub fn validation(body: &str) -> String {
+    assert!(
+        body.starts_with(&format!("{SUCCESS}&validation=")),
+        "{body}"
+    );
+    field(body, "validation")
+}
+
 /// Changes the account's settings.
 pub async fn set(world: &World, change: impl Fn(&mut Account) + Copy + Send + Sync) {
     let id = world.account;
-    let changed = world.db.transact(&[id], |tx| async move {
+    let accounts = [id];
+    let changed = world.db.transact(&accounts, |tx| async move {
         let mut account = account::by_id(&tx, id).await?;
         change(&mut account);
         for host in &account.settings.hosts {
@@ -81,7 +91,8 @@ pub async fn add(world: &World, username: &str, account_type: &str, more: Change
         ..given
     };
     let (id, joined) = (world.account, Timestamp(1_768_064_400_000));
-    let added = world.db.transact(&[id], |tx| async move {
+    let accounts = [id];
+    let added = world.db.transact(&accounts, |tx| async move {
         let account = account::by_id(&tx, id).await?;
         user::create(&tx, &account, changes, Some(joined)).await
     });
