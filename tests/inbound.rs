@@ -15,12 +15,20 @@ mod command;
 mod command_center;
 #[path = "inbound/command_customers.rs"]
 mod command_customers;
+#[path = "inbound/command_events.rs"]
+mod command_events;
+#[path = "inbound/command_lead_lists.rs"]
+mod command_lead_lists;
+#[path = "inbound/command_lead_rights.rs"]
+mod command_lead_rights;
 #[path = "inbound/command_leads.rs"]
 mod command_leads;
 #[path = "inbound/command_links.rs"]
 mod command_links;
 #[path = "inbound/command_logins.rs"]
 mod command_logins;
+#[path = "inbound/command_orders.rs"]
+mod command_orders;
 #[path = "inbound/command_users.rs"]
 mod command_users;
 #[path = "inbound/connections.rs"]

@@ -1,7 +1,7 @@
 //! The contract suite of the store.
 //!
 //! One list of tests, run against every implementation ([`contract`], [`model`]), and what only
-//! the store on a disk can promise ([`disk`], [`failures`]).
+//! the store on a disk can promise ([`disk`], [`failures`], [`salvage`]).
 
 // The helpers of tests are tests too: what cannot be must end them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -14,10 +14,15 @@ mod contract;
 mod disk;
 #[path = "store/failures.rs"]
 mod failures;
+#[allow(dead_code)]
+#[path = "power/load.rs"]
+mod load;
 #[path = "store/logs.rs"]
 mod logs;
 #[path = "store/model.rs"]
 mod model;
+#[path = "store/salvage.rs"]
+mod salvage;
 
 /// Runs each test against each store.
 macro_rules! contract {

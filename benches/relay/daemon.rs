@@ -101,6 +101,17 @@ impl Daemon {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
+    /// An ordered stop.
+    pub fn stop(&mut self) -> Outcome<()> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status()?;
+        let status = self.child.wait()?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(format!("the daemon ended ({status}): {}", self.log()).into())
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) -> Outcome<()> {
         self.child.kill()?;
@@ -218,15 +229,24 @@ impl Daemon {
         Ok(open.count() as f64)
     }
 
-    /// The data directory's size on the disk, in MiB.
+    /// The data directory's size on the disk, in MiB, without the ballast: that is to take room.
     pub fn disk(&self) -> Outcome<f64> {
-        Ok(size(&self.folder.join("data"))? / 1024.0 / 1024.0)
+        let data = self.folder.join("data");
+        let ballast = match fs::metadata(data.join("ballast")) {
+            Ok(found) => allocated(&found),
+            Err(_) => 0.0,
+        };
+        Ok((size(&data)? - ballast) / 1024.0 / 1024.0)
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a size far from the limits")]
-fn size(path: &Path) -> Outcome<f64> {
+fn allocated(found: &fs::Metadata) -> f64 {
     use std::os::unix::fs::MetadataExt as _;
+    (found.blocks() * 512) as f64
+}
+
+fn size(path: &Path) -> Outcome<f64> {
     let mut sum = 0.0;
     for entry in fs::read_dir(path)? {
         let path = entry?.path();
@@ -237,7 +257,7 @@ fn size(path: &Path) -> Outcome<f64> {
         sum += if found.is_dir() {
             size(&path)?
         } else {
-            (found.blocks() * 512) as f64
+            allocated(&found)
         };
     }
     Ok(sum)

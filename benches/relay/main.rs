@@ -62,7 +62,7 @@ const FIGURES: [(&str, &str); 8] = [
     ("backlog", "a million messages behind a dead endpoint"),
     (
         "bounds",
-        "a thousand hung endpoints; one that confirms nothing",
+        "a hundred and a thousand hung endpoints; one that confirms nothing",
     ),
     ("cost", "CPU per message, memory afterwards"),
     ("soak", "what grows at half load"),

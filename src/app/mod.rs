@@ -11,6 +11,7 @@
 pub mod demo;
 mod listeners;
 pub mod offline;
+mod salvage;
 pub mod selftest;
 mod settings;
 
@@ -71,7 +72,11 @@ impl fmt::Display for StartError {
         match self {
             Self::Key(text) | Self::Client(text) | Self::Certificate(text) => out.write_str(text),
             Self::Store(error) => write!(out, "{error}"),
-            Self::Recover(text) => write!(out, "what is stored cannot be read: {text}"),
+            Self::Recover(text) => write!(
+                out,
+                "what is stored cannot be read: {text}. Next: hookrelay store verify names what is \
+                 damaged, and hookrelay store salvage what can still be read; then restore a backup"
+            ),
             Self::Bind(what, error) => write!(out, "cannot listen on {what}: {error}"),
             Self::Notify(error) => write!(out, "NOTIFY_SOCKET cannot be used: {error}"),
         }
@@ -93,6 +98,10 @@ pub fn serve(config: Config, reload: cli::Reload) -> Result<(), String> {
         };
         let logging =
             Logging::install(config.log.level.into(), form).map_err(|error| error.to_string())?;
+        // One line of the log, like everything else.
+        std::panic::set_hook(Box::new(
+            |panic| tracing::error!(%panic, "a thread panicked"),
+        ));
         let teller = logging.clone();
         tokio::spawn(async move { teller.tell_repetitions().await });
         let daemon = Daemon::start(&config)

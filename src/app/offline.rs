@@ -1,4 +1,5 @@
 //! `store verify`, `store inspect` and `store compact`: a closed store, looked at or made smaller.
+//! `store salvage` is at home in `salvage.rs`.
 //!
 //! Owns the order of the steps, the copy and its end, and what is printed. Does not know what must
 //! hold: the store's survey and the relay's audit do.
@@ -6,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::salvage;
 use crate::cli::progress::Bar;
 use crate::cli::{Exit, StoreOrder, fail, print};
 use crate::clock::{Clock, Entropy};
@@ -19,7 +22,8 @@ use crate::domain::account::{self, Account};
 use crate::id::AccountId;
 use crate::relay::audit::{Audit, audit};
 use crate::store::sled::{
-    FORMAT, Progress, Settings, SledStore, Survey, compact as rewrite, copy, must_exist, survey,
+    FORMAT, OpenError, Progress, Settings, SledStore, Survey, compact as rewrite, copy, must_exist,
+    survey,
 };
 use crate::store::{Database, Faults, keys};
 
@@ -28,6 +32,13 @@ const PAGE: usize = 1000;
 
 /// Does what was ordered, and tells it.
 pub fn run(order: &StoreOrder, json: bool) -> Exit {
+    // sled panics on some kinds of damage. What the store makes of it is told, and nothing else.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic")));
+    let done = catch_unwind(|| told(order, json));
+    done.unwrap_or_else(|_| fail("error: this is a defect of hookrelay itself"))
+}
+
+fn told(order: &StoreOrder, json: bool) -> Exit {
     let mut bar = Bar::default();
     let told = match order {
         StoreOrder::Verify { directory, scratch } => {
@@ -35,6 +46,9 @@ pub fn run(order: &StoreOrder, json: bool) -> Exit {
         }
         StoreOrder::Inspect { directory, scratch } => {
             inspect(directory, scratch, &mut bar).map(|found| (inspected(&found, json), true))
+        }
+        StoreOrder::Salvage { directory } => {
+            salvage::told(directory, json, &mut bar).map(|text| (text, true))
         }
         StoreOrder::Compact { directory } => {
             compact(directory, json, &mut bar).map(|text| (text, true))
@@ -69,11 +83,18 @@ fn settings() -> Settings {
 }
 
 /// A copy of a store. Dropping it removes it.
-struct Copy(PathBuf);
+struct Copy {
+    path: PathBuf,
+    /// What it is a copy of.
+    of: PathBuf,
+}
 
 impl Copy {
     fn make(directory: &Path, scratch: &Path, bar: &mut Bar) -> Result<Self, String> {
-        let made = Self(scratch.to_owned());
+        let made = Self {
+            path: scratch.to_owned(),
+            of: directory.to_owned(),
+        };
         copy(directory, scratch, |Progress { copied, live }| {
             bar.show("copying", copied, live);
         })
@@ -83,7 +104,20 @@ impl Copy {
 
     fn survey(&self, bar: &mut Bar) -> Result<Survey, String> {
         let show = |Progress { copied, live }| bar.show("reading every byte", copied, live);
-        survey(&self.0, &settings(), show).map_err(|error| error.to_string())
+        survey(&self.path, &settings(), show).map_err(|error| self.why(error))
+    }
+
+    /// What is wrong with the copy is wrong with the store, of which nothing was opened.
+    fn why(&self, error: OpenError) -> String {
+        match error {
+            OpenError::Damaged { reason, .. } => OpenError::Damaged {
+                path: self.of.join("db"),
+                reason,
+                untouched: true,
+            }
+            .to_string(),
+            error => error.to_string(),
+        }
     }
 
     /// Opens it, gives it to `work` and closes it again.
@@ -92,8 +126,8 @@ impl Copy {
         F: Future<Output = T>,
     {
         let clock = Clock::system();
-        let store = SledStore::open(&self.0, settings(), clock.clone());
-        let store = Arc::new(store.map_err(|error| error.to_string())?);
+        let store = SledStore::open(&self.path, settings(), clock.clone());
+        let store = Arc::new(store.map_err(|error| self.why(error))?);
         let database = Database::new(store.clone(), clock, Entropy::system());
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
@@ -106,7 +140,7 @@ impl Copy {
 impl Drop for Copy {
     fn drop(&mut self) {
         // Of what cannot be removed the name says what it is.
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 
@@ -183,7 +217,7 @@ impl Verified {
 }
 
 /// Damaged keys can hold anything, and a terminal obeys some of it.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
 }

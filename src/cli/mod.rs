@@ -107,6 +107,11 @@ pub enum StoreOrder {
         /// Where the copy is made.
         scratch: PathBuf,
     },
+    /// Tell what can be read of its raw files.
+    Salvage {
+        /// The data directory.
+        directory: PathBuf,
+    },
     /// Give disk space back.
     Compact {
         /// The data directory.
@@ -218,6 +223,9 @@ fn store_order(
             let scratch = place(scratch, &directory);
             StoreOrder::Inspect { directory, scratch }
         }
+        StoreCommand::Salvage { of } => StoreOrder::Salvage {
+            directory: directory(of)?,
+        },
         StoreCommand::Compact { of } => StoreOrder::Compact {
             directory: directory(of)?,
         },

@@ -53,6 +53,14 @@ struct BatchRecord {
     last_status: Option<u16>,
 }
 
+/// How many messages of a log that ends with `last` an endpoint with this stored cursor still had
+/// to get. None when it is no cursor.
+pub fn undelivered(cursor: &[u8], last: Seq) -> Option<u64> {
+    let found: CursorRecord = serde_json::from_slice(cursor).ok()?;
+    let unread = last.0.saturating_sub(found.seen.0);
+    found.pending.checked_add(unread)
+}
+
 /// How far the log of an account was read; nothing of it up to there is unknown to a cursor.
 #[derive(Debug, Serialize, Deserialize)]
 struct SeenRecord {

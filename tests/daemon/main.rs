@@ -12,6 +12,7 @@ mod crash;
 mod crowd;
 mod damage;
 mod disk;
+mod entities;
 mod handshake;
 mod http2;
 mod logs;

@@ -291,3 +291,106 @@ async fn a_queue_that_is_not_counted_yet_is_not_shown_as_empty() {
         assert_eq!(shown.json()["queue"]["open_messages"], json!(2));
     }
 }
+
+#[tokio::test]
+async fn settings_of_an_account_change_one_by_one() {
+    let world = World::start().await;
+    let path = format!("/admin/v1/accounts/{}", world.account);
+    let before = world.admin("GET", &path, "").await.json()["settings"].clone();
+    assert_eq!(before["time_zone"], "America/Los_Angeles");
+    assert_eq!(before["lead_sources"][0], "website");
+    let set = world
+        .admin(
+            "PATCH",
+            &path,
+            r#"{"time_zone":"europe/berlin","default_country_code":"49","hosts":["Shop.Example"],
+                "dashboard_url":"https://shop.example/dashboard","custom_statuses":[{"id":1,"name":"Hot"}]}"#,
+        )
+        .await;
+    assert_eq!(set.status, 200, "{}", set.body);
+    let after = world.admin("GET", &path, "").await.json()["settings"].clone();
+    assert_eq!(set.json()["settings"], after);
+    assert_eq!(
+        after,
+        serde_json::json!({
+            "time_zone": "Europe/Berlin", "default_country_code": "49", "default_owner": null,
+            "hosts": ["shop.example"], "dashboard_url": "https://shop.example/dashboard",
+            "checkout_url": null, "lead_sources": before["lead_sources"],
+            "custom_statuses": [{"id": 1, "name": "Hot"}],
+        })
+    );
+    // The zone is that of every answer from now on.
+    let ping = world.command("ai_command=ping").await.body;
+    assert!(
+        ping.ends_with("server_time=2026-01-15+11%3A30%3A00"),
+        "{ping}"
+    );
+    for (body, field) in [
+        (r#"{"time_zone":"Mars/Olympus"}"#, "time_zone"),
+        (r#"{"default_country_code":"+1"}"#, "default_country_code"),
+        (r#"{"default_owner":1001}"#, "default_owner"),
+        (r#"{"hosts":["https://x"]}"#, "hosts"),
+        (r#"{"dashboard_url":"shop"}"#, "dashboard_url"),
+        (r#"{"checkout_url":"ftp://x"}"#, "checkout_url"),
+        (r#"{"lead_sources":["a","A"]}"#, "lead_sources"),
+        (
+            r#"{"custom_statuses":[{"id":0,"name":"x"}]}"#,
+            "custom_statuses",
+        ),
+    ] {
+        let reply = world.admin("PATCH", &path, body).await;
+        assert_eq!(reply.status, 400, "{body}: {}", reply.body);
+        assert_eq!(reply.error().1.as_deref(), Some(field), "{body}");
+    }
+    assert_eq!(
+        world.admin("GET", &path, "").await.json()["settings"],
+        after
+    );
+    // A host selects one account.
+    let other = world.add_account("other", "other", &"k".repeat(32)).await;
+    let theirs = format!("/admin/v1/accounts/{other}");
+    let taken = world
+        .admin("PATCH", &theirs, r#"{"hosts":["shop.example"]}"#)
+        .await;
+    assert_eq!(taken.status, 409, "{}", taken.body);
+    world.admin("PATCH", &path, r#"{"hosts":[]}"#).await;
+    let free = world
+        .admin("PATCH", &theirs, r#"{"hosts":["shop.example"]}"#)
+        .await;
+    assert_eq!(free.status, 200, "{}", free.body);
+}
+
+#[tokio::test]
+async fn the_operator_runs_commands_of_an_account() {
+    let world = World::start().await;
+    let path = format!("/admin/v1/accounts/{}/command", world.account);
+    let run = async |body: &str| world.admin("POST", &path, body).await;
+    let done = run(r#"{"ai_command":"ping"}"#).await;
+    assert_eq!(done.status, 200);
+    assert_eq!(
+        done.body,
+        r#"{"status":0,"status_message":"Success","server_time":"2026-01-15 02:30:00"}"#
+    );
+    for (body, status, text) in [
+        ("[]", 400, "The body must be a JSON object"),
+        (r#"{"ai_command":"nope"}"#, 400, "Unknown command \"nope\""),
+        (
+            r#"{"ai_command":"send_system_email"}"#,
+            400,
+            "ERROR: Required parameter \"id\" missing; ERROR: Required parameter \"to\" missing",
+        ),
+        (
+            r#"{"ai_command":"command_center_sync"}"#,
+            403,
+            "Permission denied",
+        ),
+    ] {
+        let reply = run(body).await;
+        assert_eq!(reply.status, status, "{body}: {}", reply.body);
+        assert!(
+            reply.error().0.contains(text) || reply.body.contains(&text.replace('"', "\\\"")),
+            "{}",
+            reply.body
+        );
+    }
+}

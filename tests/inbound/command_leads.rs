@@ -1,42 +1,22 @@
 //! `protocols/command-api.md` 3 and 4.8, 4.10, 4.11, 4.13 to 4.17, 4.21: leads and appointments.
 
-use hookrelay::domain::account::{self, Settings};
-use hookrelay::domain::user;
+use hookrelay::domain::user::Changes;
 use hookrelay::id::Seq;
-use hookrelay::store::{Store, keys};
+use hookrelay::store::Store;
 use serde_json::{Value, json};
 
+use crate::people::{NO_RECORD, add, invalid, missing, set, too_long, world};
 use crate::world::{Reply, World};
 
 /// A user of the account; its notification is part of the log.
-async fn user(world: &World, username: &str, account_type: &str) -> u64 {
-    let text = |text: &str| Some(text.to_owned());
-    let changes = &user::Changes {
-        username: text(username),
-        email: text(&format!("{username}@agent.example")),
-        account_type: text(account_type),
-        ..user::Changes::default()
-    };
-    let made = world.db.transact(&[world.account], |tx| async move {
-        let account = account::by_id(&tx, world.account).await?;
-        user::create(&tx, &account, changes, None).await
-    });
-    made.await.unwrap().id
-}
-
-/// Changes the account's settings as an operator does.
-async fn set(world: &World, change: impl Fn(&mut Settings) + Sync) {
-    let change = &change;
-    let done = world.db.transact(&[world.account], |tx| async move {
-        let mut account = account::by_id(&tx, world.account).await?;
-        change(&mut account.settings);
-        tx.put(keys::account(world.account), &account)
-    });
-    done.await.unwrap();
+pub async fn user(world: &World, username: &str, account_type: &str) -> u64 {
+    add(world, username, account_type, Changes::default())
+        .await
+        .id
 }
 
 /// Types and data of the messages behind the first `seen`.
-async fn said(world: &World, seen: u64) -> Vec<(String, Value)> {
+pub async fn said(world: &World, seen: u64) -> Vec<(String, Value)> {
     let page = world
         .store
         .read_log(world.account, Seq(seen + 1), 10_000, 1 << 30)
@@ -52,30 +32,28 @@ async fn said(world: &World, seen: u64) -> Vec<(String, Value)> {
 }
 
 /// A call, and what it made the log say.
-async fn call(world: &World, pairs: &str) -> (Reply, Vec<(String, Value)>) {
+pub async fn call(world: &World, pairs: &str) -> (Reply, Vec<(String, Value)>) {
     let seen = world.logged().await;
     let reply = world.command(pairs).await;
     let said = said(world, seen).await;
     (reply, said)
 }
 
-fn types(said: &[(String, Value)]) -> Vec<&str> {
+pub fn types(said: &[(String, Value)]) -> Vec<&str> {
     said.iter().map(|(kind, _)| kind.as_str()).collect()
 }
 
 const CREATED: &str = "status=0&status_message=Lead+Creation+Successful&lead_id=";
 const UPDATED: &str = "status=0&status_message=Lead+Update+Successful";
-const SUCCESS: &str = "status=0&status_message=Success";
-const UNKNOWN: &str = "status=1&status_message=Record+does+not+exist";
 
 #[tokio::test]
 async fn create_lead_stores_and_says_what_is_documented() {
-    let world = World::start().await;
-    set(&world, |settings| {
-        settings.default_country_code = Some("1".to_owned());
+    let world = &world().await;
+    set(world, |account| {
+        account.settings.default_country_code = Some("1".to_owned());
     })
     .await;
-    let alice = user(&world, "alice", "Owner").await;
+    let alice = user(world, "alice", "Owner").await;
     assert_eq!(alice, 1001);
     let pairs = "ai_command=create_lead&first_name=Jane&last_name=Smith&city=Springfield&state=OR\
         &zip=97477&country=US&phone=15551234567&ok_to_text=Y&besttime=Morning&priority=Warm\
@@ -93,7 +71,7 @@ async fn create_lead_stores_and_says_what_is_documented() {
         .iter()
         .map(|message| std::str::from_utf8(&message.data).unwrap())
         .collect();
-    let messages = said(&world, seen).await;
+    let messages = said(world, seen).await;
     assert_eq!(types(&messages), ["new_contact", "new_tag", "new_lead"]);
     let reference = messages[0].1["contact_ref"].as_str().unwrap();
     assert_eq!(
@@ -114,7 +92,7 @@ async fn create_lead_stores_and_says_what_is_documented() {
         r#"{"lead_id":1001,"slug":"jane-smith-1001","external_id":null,"contact_id":1001,"owner":"alice","assignee":null,"pool":null,"first_name":"Jane","last_name":"Smith","company":"","address":"","address_2":"","city":"Springfield","state":"OR","zip":"97477","country":"US","lat":null,"lng":null,"phone":"15551234567","cell":"","ok_to_text":true,"fax":"","skype":"","ip":"","followup_at":null,"besttime":"Morning","status":"prospect","priority":"Warm","custom_status":0,"gmt_offset":-800,"email":"jane@example.com","admin_notes":"","govt_id":"","source":"website","sub_id":"","sub_id2":"","birth_date":"","location":"","message":"","tags":["prospect-2026"],"created_at":"2026-01-15T10:30:00Z","updated_at":"2026-01-15T10:30:00Z","actor":null}"#
     );
     // The same person and the same tag, whatever the case: neither is new.
-    let (reply, messages) = call(&world, &pairs.replace("prospect", "Prospect")).await;
+    let (reply, messages) = call(world, &pairs.replace("prospect", "Prospect")).await;
     assert_eq!(reply.body, format!("{CREATED}1002"));
     assert_eq!(types(&messages), ["new_lead"]);
     assert_eq!(messages[0].1["contact_id"], 1001);
@@ -122,30 +100,18 @@ async fn create_lead_stores_and_says_what_is_documented() {
 }
 
 /// What a call must answer.
-async fn expect(world: &World, rows: &[(&str, &str)]) {
+pub async fn expect(world: &World, rows: &[(&str, &str)]) {
     for (pairs, expected) in rows {
         assert_eq!(world.command(pairs).await.body, *expected, "{pairs}");
     }
 }
 
-fn missing(name: &str) -> String {
-    format!("status=1&status_message=ERROR%3A+Required+parameter+%22{name}%22+missing")
-}
-
-fn invalid(name: &str) -> String {
-    format!("status=1&status_message=Invalid+value+for+parameter+%22{name}%22")
-}
-
-fn too_long(name: &str) -> String {
-    format!("status=1&status_message=Value+of+parameter+%22{name}%22+is+too+long")
-}
-
 #[tokio::test]
 async fn every_lead_field_has_its_form() {
-    let world = World::start().await;
-    set(&world, |settings| {
+    let world = &world().await;
+    set(world, |account| {
         let hot = json!([{"id": 3, "name": "Hot"}]);
-        settings.custom_statuses = serde_json::from_value(hot).unwrap();
+        account.settings.custom_statuses = serde_json::from_value(hot).unwrap();
     })
     .await;
     let long = "x".repeat(256);
@@ -205,7 +171,7 @@ async fn every_lead_field_has_its_form() {
         ("notes", many, invalid("notes")),
         ("tag_append", "x".repeat(65), too_long("tag_append")),
         ("tag_append", tags, invalid("tag_append")),
-        ("user_id", "7".to_owned(), UNKNOWN.to_owned()),
+        ("user_id", "7".to_owned(), NO_RECORD.to_owned()),
     ] {
         let pairs = format!("ai_command=create_lead&city=x&{name}={value}");
         assert_eq!(world.command(&pairs).await.body, expected, "{name}");
@@ -241,20 +207,20 @@ async fn every_lead_field_has_its_form() {
 
 #[tokio::test]
 async fn lead_fields_are_stored_as_given() {
-    let world = World::start().await;
-    set(&world, |settings| {
+    let world = &world().await;
+    set(world, |account| {
         let hot = json!([{"id": 3, "name": "Hot"}]);
-        settings.custom_statuses = serde_json::from_value(hot).unwrap();
+        account.settings.custom_statuses = serde_json::from_value(hot).unwrap();
     })
     .await;
-    let alice = user(&world, "alice", "Agent").await;
+    let alice = user(world, "alice", "Agent").await;
     let pairs = format!(
         "ai_command=create_lead&lat=45.520&lng=-122&ok_to_text=no&followup_date=2026-02-01\
          &status=Customer&custom_status=hot&birth_date=02-29&location=a%0Ab&city=a%0Ab&user_id={alice}\
          &external_id=A-1&admin_notes=x%0Ay&note=n%0Am\
          &notes=[{{\"status\":\"Message\",\"Notes\":\"test\"}},{{\"notes\":7}}]&tag_append=b, A,,b"
     );
-    let (reply, said) = call(&world, &pairs).await;
+    let (reply, said) = call(world, &pairs).await;
     assert_eq!(reply.body, format!("{CREATED}1001"));
     let expected = [
         "new_tag",
@@ -300,7 +266,7 @@ async fn lead_fields_are_stored_as_given() {
     // A known external id gives that lead, unchanged; an unknown user is told nevertheless.
     let seen = world.logged().await;
     expect(
-        &world,
+        world,
         &[
             (
                 "ai_command=create_lead&external_id=A-1&city=y",
@@ -314,7 +280,10 @@ async fn lead_fields_are_stored_as_given() {
                 "ai_command=create_lead&external_id=a-1",
                 &format!("{CREATED}1002"),
             ),
-            ("ai_command=create_lead&external_id=A-1&user_id=1", UNKNOWN),
+            (
+                "ai_command=create_lead&external_id=A-1&user_id=1",
+                NO_RECORD,
+            ),
         ],
     )
     .await;
@@ -323,27 +292,27 @@ async fn lead_fields_are_stored_as_given() {
 
 #[tokio::test]
 async fn the_owner_of_a_lead_is_named_or_the_accounts_default() {
-    let world = World::start().await;
+    let world = &world().await;
     let owner = async |pairs: &str| {
-        let (_, said) = call(&world, &format!("ai_command=create_lead&city=x{pairs}")).await;
+        let (_, said) = call(world, &format!("ai_command=create_lead&city=x{pairs}")).await;
         said.last().unwrap().1["owner"].clone()
     };
     assert_eq!(owner("").await, json!(null));
-    user(&world, "agent", "Agent").await;
+    user(world, "agent", "Agent").await;
     assert_eq!(owner("").await, json!(null));
-    user(&world, "zoe", "owner").await;
-    user(&world, "adam", "Owner").await;
+    user(world, "zoe", "owner").await;
+    user(world, "adam", "Owner").await;
     assert_eq!(owner("").await, "zoe", "the first active owner");
-    set(&world, |settings| settings.default_owner = Some(1003)).await;
+    set(world, |account| account.settings.default_owner = Some(1003)).await;
     assert_eq!(owner("").await, "adam");
     assert_eq!(owner("&user_id=1001").await, "agent");
 }
 
 #[tokio::test]
 async fn a_person_is_linked_to_one_contact() {
-    let world = World::start().await;
-    set(&world, |settings| {
-        settings.default_country_code = Some("1".to_owned())
+    let world = &world().await;
+    set(world, |account| {
+        account.settings.default_country_code = Some("1".to_owned());
     })
     .await;
     let mut known = 1001;
@@ -367,7 +336,7 @@ async fn a_person_is_linked_to_one_contact() {
         ("email=nobody&phone=5", None, false),
         ("first_name=Jane", None, false),
     ] {
-        let (_, said) = call(&world, &format!("ai_command=create_lead&{pairs}")).await;
+        let (_, said) = call(world, &format!("ai_command=create_lead&{pairs}")).await;
         let expected: &[&str] = if is_new {
             &["new_contact", "new_lead"]
         } else {
@@ -388,13 +357,13 @@ async fn a_person_is_linked_to_one_contact() {
 
 #[tokio::test]
 async fn two_creations_at_once_make_one_lead_of_an_external_id() {
-    let world = World::start().await;
+    let world = &world().await;
     let pairs = "ai_command=create_lead&external_id=X&email=x@example.com&tag_append=t";
     let (one, two) = tokio::join!(world.command(pairs), world.command(pairs));
     assert_eq!(one.body, format!("{CREATED}1001"));
     assert_eq!(two.body, one.body);
     assert_eq!(
-        types(&said(&world, 0).await),
+        types(&said(world, 0).await),
         ["new_contact", "new_tag", "new_lead"]
     );
     // The contact and the tag of two leads at once are one, too.
@@ -402,7 +371,7 @@ async fn two_creations_at_once_make_one_lead_of_an_external_id() {
     let seen = world.logged().await;
     let (first, second) = (pairs(1), pairs(2));
     tokio::join!(world.command(&first), world.command(&second));
-    let said = said(&world, seen).await;
+    let said = said(world, seen).await;
     assert_eq!(
         types(&said),
         ["new_contact", "new_tag", "new_lead", "new_lead"]
@@ -411,8 +380,8 @@ async fn two_creations_at_once_make_one_lead_of_an_external_id() {
 
 #[tokio::test]
 async fn update_lead_changes_what_differs_and_says_so() {
-    let world = World::start().await;
-    let alice = user(&world, "alice", "Owner").await;
+    let world = &world().await;
+    let alice = user(world, "alice", "Owner").await;
     let create = "ai_command=create_lead&external_id=A&first_name=Jane&city=x&lat=1&gmt_offset=100\
         &ok_to_text=1&message=m&tag_append=t";
     world.command(create).await;
@@ -421,11 +390,11 @@ async fn update_lead_changes_what_differs_and_says_so() {
         .clock
         .set(hookrelay::clock::Timestamp(1_768_473_060_000));
     let update = "ai_command=update_lead&lead_id=1001";
-    let changes = format!(
+    let update_all = format!(
         "{update}&first_name=June&city=&lat=&gmt_offset=&ok_to_text=&message=+&status=potential\
          &tag_append=T,u&admin_notes_append=called&admin_notes=ignored&user_id={alice}&source="
     );
-    let (reply, said) = call(&world, &changes).await;
+    let (reply, said) = call(world, &update_all).await;
     assert_eq!(reply.body, UPDATED);
     assert_eq!(types(&said), ["new_tag", "update_lead"]);
     let data = &said[1].1;
@@ -456,13 +425,13 @@ async fn update_lead_changes_what_differs_and_says_so() {
     );
     // Equal values say nothing.
     let same = format!("{update}&first_name=June&status=3&tag_append=t&city=&external_id=A");
-    let (reply, said) = call(&world, &same).await;
+    let (reply, said) = call(world, &same).await;
     assert_eq!((reply.body.as_str(), said.len()), (UPDATED, 0));
     // By external id; beside an id it is a new value.
-    let (_, said) = call(&world, "ai_command=update_lead&external_id=A&note=n").await;
+    let (_, said) = call(world, "ai_command=update_lead&external_id=A&note=n").await;
     assert_eq!(types(&said), ["new_lead_note"]);
     let (_, said) = call(
-        &world,
+        world,
         &format!("{update}&external_id=C&admin_notes_send=new"),
     )
     .await;
@@ -471,14 +440,14 @@ async fn update_lead_changes_what_differs_and_says_so() {
     let append = format!("{update}&admin_notes_append={}", "x".repeat(9_990));
     let too_much = "status=1&status_message=The+admin+notes+are+too+long";
     expect(
-        &world,
+        world,
         &[
             ("ai_command=update_lead&city=x", &missing("lead_id")),
             ("ai_command=update_lead&lead_id=x", &invalid("lead_id")),
-            ("ai_command=update_lead&lead_id=7", UNKNOWN),
-            ("ai_command=update_lead&lead_id=-1", UNKNOWN),
-            ("ai_command=update_lead&external_id=A", UNKNOWN),
-            (&format!("{update}&user_id=7"), UNKNOWN),
+            ("ai_command=update_lead&lead_id=7", NO_RECORD),
+            ("ai_command=update_lead&lead_id=-1", NO_RECORD),
+            ("ai_command=update_lead&external_id=A", NO_RECORD),
+            (&format!("{update}&user_id=7"), NO_RECORD),
             (&format!("{update}&external_id=B"), taken),
             (&append, too_much),
             ("ai_command=update_lead&external_id=C&city=z", UPDATED),
@@ -489,9 +458,9 @@ async fn update_lead_changes_what_differs_and_says_so() {
 
 #[tokio::test]
 async fn lead_set_creates_and_updates() {
-    let world = World::start().await;
+    let world = &world().await;
     let (reply, said) = call(
-        &world,
+        world,
         "ai_command=lead_set&mode=insert&full_name=Mary+Ann+Smith",
     )
     .await;
@@ -501,7 +470,7 @@ async fn lead_set_creates_and_updates() {
     let update = "ai_command=lead_set&mode=update";
     let updated = format!("{UPDATED}&lead_id=1001");
     let (reply, said) = call(
-        &world,
+        world,
         &format!("{update}&lead_id=1001&full_name=X+Y&first_name=Ann&admin_notes=a"),
     )
     .await;
@@ -513,11 +482,11 @@ async fn lead_set_creates_and_updates() {
     assert_eq!(said[0].1["first_name"], "Ann");
     assert_eq!(said[0].1["last_name"], "Y");
     expect(
-        &world,
+        world,
         &[
             (&format!("{update}&lead_id=1001&external_id=A"), &updated),
             (&format!("{update}&external_id=A&full_name=Cher"), &updated),
-            (&format!("{update}&external_id=B"), UNKNOWN),
+            (&format!("{update}&external_id=B"), NO_RECORD),
             (update, &missing("lead_id")),
             ("ai_command=lead_set&city=x", &missing("mode")),
             ("ai_command=lead_set&mode=upsert&city=x", &invalid("mode")),
@@ -528,6 +497,43 @@ async fn lead_set_creates_and_updates() {
         ],
     )
     .await;
-    let (_, said) = call(&world, &format!("{update}&lead_id=1001&note=n")).await;
+    let (_, said) = call(world, &format!("{update}&lead_id=1001&note=n")).await;
     assert_eq!(types(&said), ["new_lead_note"]);
+}
+
+#[tokio::test]
+async fn a_follow_up_in_the_future_becomes_an_appointment() {
+    let world = &world().await;
+    let alice = user(world, "alice", "Agent").await;
+    let bob = user(world, "bob", "Agent").await;
+    let update = "ai_command=update_lead&lead_id=1001&followup_date=";
+    let create = "ai_command=create_lead&city=x&followup_date=2026-03-01";
+    let (_, said) = call(world, create).await;
+    assert_eq!(types(&said), ["new_lead"], "not on insert");
+    // Neither owner nor acting user: no event.
+    let (_, said) = call(world, &format!("{update}2026-02-01+10:00")).await;
+    assert_eq!(types(&said), ["update_lead"]);
+    let acting = format!("{update}2026-02-02+10:00&user_id={bob}");
+    let (_, said) = call(world, &acting).await;
+    assert_eq!(types(&said), ["update_lead", "new_appointment"]);
+    assert_eq!(
+        said[1].1,
+        json!({"appointment_id": 1001, "lead_id": 1001, "slug": "lead-1001", "user": "bob",
+            "start_at": "2026-02-02T18:00:00Z", "end_at": "2026-02-02T18:30:00Z",
+            "note": "Follow-up", "status": "pending", "actor": "bob"})
+    );
+    // The same time again after another one: the appointment is there already.
+    let (_, said) = call(world, &format!("{update}2025-02-02&user_id={bob}")).await;
+    assert_eq!(types(&said), ["update_lead"], "not in the past");
+    let (_, said) = call(world, &acting).await;
+    assert_eq!(types(&said), ["update_lead"]);
+    let (_, said) = call(world, &acting).await;
+    assert_eq!(types(&said), Vec::<&str>::new(), "it did not change");
+    // The owner goes before the acting user.
+    let owned = format!("ai_command=create_lead&city=x&user_id={alice}");
+    call(world, &owned).await;
+    let set = "ai_command=lead_set&mode=update&lead_id=1002&followup_date=2026-02-02+10:00";
+    let (_, said) = call(world, &format!("{set}&user_id={bob}")).await;
+    assert_eq!(said[1].1["user"], "alice");
+    assert_eq!(said[1].1["actor"], "bob");
 }

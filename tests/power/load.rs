@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hookrelay::clock::Clock;
 use hookrelay::id::{AccountId, Seq};
 use hookrelay::store::sled::{Settings, SledStore};
-use hookrelay::store::{Key, Store, keys};
+use hookrelay::store::{Key, Store, Write, keys};
 
 use crate::bench::{A, B, Make, commit, key, message, value, wait};
 
@@ -22,6 +22,9 @@ const KEPT: u64 = 150;
 /// Commits between two trims.
 const TRIM_EVERY: u64 = 10;
 
+/// Lengths of the messages of each log, from the first on.
+pub type Logs = BTreeMap<AccountId, Vec<usize>>;
+
 /// What the store holds after a number of commits.
 #[derive(Debug)]
 pub struct Model {
@@ -29,8 +32,7 @@ pub struct Model {
     /// Commits so far.
     pub number: u64,
     values: BTreeMap<Key, Vec<u8>>,
-    /// Lengths of the messages, from the first on.
-    logs: BTreeMap<AccountId, Vec<usize>>,
+    logs: Logs,
 }
 
 fn text(number: u64, length: usize) -> Vec<u8> {
@@ -116,6 +118,22 @@ impl Model {
                 self.append(make, A, &lengths)
             }
         }
+    }
+
+    /// Everything that the first `number` commits of a seed ever wrote: the values of each key, and
+    /// the lengths of the messages.
+    pub fn ledger(seed: u64, number: u64) -> (BTreeMap<Key, Vec<Vec<u8>>>, Logs) {
+        let mut model = Self::after(seed, 0);
+        let mut written = BTreeMap::<Key, Vec<Vec<u8>>>::new();
+        while model.number < number {
+            let make = model.next();
+            for write in make.0.writes {
+                if let Write::Put(key, value) = write {
+                    written.entry(key).or_default().push(value.to_vec());
+                }
+            }
+        }
+        (written, model.logs)
     }
 
     /// Makes so many commits, several of them under way at once. `acknowledged` tells the last

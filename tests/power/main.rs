@@ -18,6 +18,7 @@ mod audit;
 mod bench;
 mod daemon;
 mod disk;
+#[allow(dead_code)]
 mod load;
 mod mounted;
 mod planted;

@@ -152,11 +152,6 @@ impl<'a> Form<'a> {
         None
     }
 
-    /// `-?[0-9]+(\.[0-9]+)?`, as it was written.
-    pub fn decimal(&mut self, name: &str) -> Option<String> {
-        self.typed(name, |text| is_decimal(text).then(|| text.to_owned()))
-    }
-
     /// False for `0`, `n`, `no` and `false`, true for everything else.
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
         let is_false =

@@ -1,4 +1,4 @@
-//! The lead fields of create_lead, lead_set and update_lead (`protocols/command-api.md` 3.1).
+//! The lead fields of `create_lead`, `lead_set` and `update_lead` (`protocols/command-api.md` 3.1).
 //!
 //! Owns how they are spelled. Does not know what is done with them.
 
@@ -156,6 +156,10 @@ pub fn tags(form: &mut Form<'_>, name: &str) -> Option<Vec<String>> {
 pub fn ids(form: &mut Form<'_>, name: &str) -> Vec<u64> {
     form.need(&[name]);
     let Some(texts) = form.csv(name, MAX_LEADS) else {
+        // Commas alone name no lead.
+        if form.is_given(name) {
+            form.wrong(name);
+        }
         return Vec::new();
     };
     let mut ids = Vec::with_capacity(texts.len());

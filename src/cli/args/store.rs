@@ -55,6 +55,22 @@ It works on a copy of the database, as store verify does.")]
         #[arg(long, value_name = "DIR")]
         scratch: Option<PathBuf>,
     },
+    /// Say what can be read of a database that cannot be opened; changes nothing
+    #[command(after_help = "\
+Examples:
+  hookrelay store salvage
+  hookrelay store salvage --dir /srv/backup/hookrelay --json | jq '.accounts[] | {name, ranges}'
+
+It reads the raw files, never through the database itself, and tells which segments are damaged,
+which accounts, endpoints and messages are still there, which are missing, and what was still to be
+delivered. Everything it names was stored once, and its checksums hold; behind an unreadable stretch
+it can be an older state, so that even something deleted is named again. Exits with 0 when there was
+something to read.")]
+    Salvage {
+        /// Which.
+        #[command(flatten)]
+        of: Directory,
+    },
     /// Give disk space back: copy what lives to a new database
     #[command(after_help = "\
 Examples:

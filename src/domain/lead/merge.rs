@@ -61,7 +61,7 @@ pub async fn merge(
         totals.events_moved += appointment::move_all(tx, account, source.id, survivor).await?;
     }
     save(tx, account, Some(&before), &after)?;
-    let data = notice::Merged::of(&after, &taken, &filled, actor);
+    let data = notice::TakenOver::of(&after, &taken, &filled, actor);
     event::emit(tx, account, "leads_merged", &data).await?;
     Ok(totals)
 }
@@ -71,22 +71,19 @@ pub async fn merge(
 fn fill(survivor: &mut Lead, sources: &[Lead]) -> Vec<&'static str> {
     let mut filled = Vec::new();
     for text in Text::ALL {
-        let values = sources.iter().map(|lead| lead.text(text));
+        let own = survivor.text(text);
+        let was_empty = own.is_empty();
+        let values = [own].into_iter();
+        let values = values.chain(sources.iter().map(|lead| lead.text(text)));
         let values: Vec<&str> = values.filter(|value| !value.is_empty()).collect();
-        let was_empty = survivor.text(text).is_empty();
-        let value = match (text, values.first()) {
-            (_, None) => continue,
-            (Text::AdminNotes, Some(_)) if was_empty => values.join("\n"),
-            (Text::AdminNotes, Some(_)) => {
-                format!("{}\n{}", survivor.text(text), values.join("\n"))
-            }
-            (_, Some(first)) if was_empty => (*first).to_owned(),
-            _ => continue,
+        let value = match text {
+            Text::AdminNotes => values.join("\n"),
+            _ => values.first().copied().unwrap_or_default().to_owned(),
         };
-        survivor.set_text(text, value);
-        if was_empty {
+        if was_empty && !value.is_empty() {
             filled.push(text.name());
         }
+        survivor.set_text(text, value);
     }
     macro_rules! take {
         ($($field:ident: $name:literal),*) => {

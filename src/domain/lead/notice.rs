@@ -199,7 +199,7 @@ pub struct MergedLead {
 
 /// Data of `leads_merged`.
 #[derive(Debug, Serialize)]
-pub struct Merged<'a> {
+pub struct TakenOver<'a> {
     lead_id: u64,
     slug: &'a str,
     merged: Vec<MergedLead>,
@@ -207,7 +207,7 @@ pub struct Merged<'a> {
     actor: Option<&'a str>,
 }
 
-impl<'a> Merged<'a> {
+impl<'a> TakenOver<'a> {
     /// Of this survivor.
     pub fn of(
         survivor: &'a Lead,

@@ -15,6 +15,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use super::check;
 use super::directory::{Directory, OpenError, Opened, Tried, damaged, open_database, panic_text};
 use super::disk::{Disk, MARKER, Marker, encode_marker, footprint};
 use super::settings::Settings;
@@ -49,6 +50,8 @@ pub fn compact(
     mut progress: impl FnMut(Progress),
 ) -> Result<Compacted, OpenError> {
     let directory = Directory::lock(path)?;
+    settle(&directory)?;
+    check::admit(&directory, settings)?;
     finish_swap(&directory)?;
     let old = open_database(&directory.database(), settings.cache, &settings.sync)?;
     rewrite(&directory, old, settings, &mut progress)
@@ -120,15 +123,20 @@ fn as_disk(opened: &Opened) -> Disk {
     }
 }
 
+/// Gives the survivor of an interrupted compaction its name: see the table of this file.
+pub fn settle(directory: &Directory) -> Result<(), OpenError> {
+    if directory.database().exists() || !directory.join("db.old").exists() {
+        return Ok(());
+    }
+    let survivor = ["db.new", "db.old"]
+        .into_iter()
+        .find(|name| directory.join(name).exists());
+    survivor.map_or(Ok(()), |name| rename(directory, name, "db"))
+}
+
 /// Brings an interrupted compaction to its end: see the table of this file.
 pub fn finish_swap(directory: &Directory) -> Result<(), OpenError> {
-    if !directory.database().exists() {
-        if directory.join("db.new").exists() && directory.join("db.old").exists() {
-            rename(directory, "db.new", "db")?;
-        } else if directory.join("db.old").exists() {
-            rename(directory, "db.old", "db")?;
-        }
-    }
+    settle(directory)?;
     for left_over in ["db.new", "db.old"] {
         let path = directory.join(left_over);
         match fs::remove_dir_all(&path) {

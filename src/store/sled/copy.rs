@@ -29,6 +29,17 @@ pub fn must_exist(path: &Path) -> Result<(), OpenError> {
 pub fn copy(path: &Path, to: &Path, mut progress: impl FnMut(Progress)) -> Result<(), OpenError> {
     must_exist(path)?;
     let directory = Directory::lock(path)?;
+    copy_to(path, to, &mut progress)?;
+    drop(directory);
+    Ok(())
+}
+
+/// The same for a directory that the caller has locked.
+pub fn copy_to(
+    path: &Path,
+    to: &Path,
+    mut progress: impl FnMut(Progress),
+) -> Result<(), OpenError> {
     let mut files = Vec::new();
     for name in NAMES {
         list(path, Path::new(name), &mut files).tried("read", &path.join(name))?;
@@ -47,7 +58,6 @@ pub fn copy(path: &Path, to: &Path, mut progress: impl FnMut(Progress)) -> Resul
         })
         .tried("copy to", &target)?;
     }
-    drop(directory);
     Ok(())
 }
 

@@ -51,8 +51,10 @@ pub enum OpenError {
     Damaged {
         /// Where it lies.
         path: PathBuf,
-        /// What sled says.
+        /// What is wrong with it.
         reason: String,
+        /// It was found before sled touched it: no byte was changed.
+        untouched: bool,
     },
     /// The operating system refused something.
     Io {
@@ -79,17 +81,38 @@ impl fmt::Display for OpenError {
                  the version of the program that wrote it, or another directory",
                 found.as_deref().unwrap_or("(none)")
             ),
-            Self::Damaged { path, reason } => write!(
-                out,
-                "the database {path} cannot be opened: {reason}. Nothing was removed. Next: \
-                 (1) look for disk errors in the kernel's log; (2) keep a copy: cp -a {path} \
-                 {path}.damaged; (3) restore {path} from a backup, or, to start empty and lose \
-                 what is in it, mv {path} {path}.damaged",
-                path = path.display()
-            ),
+            Self::Damaged {
+                path,
+                reason,
+                untouched,
+            } => write_damaged(out, path, reason, *untouched),
             Self::Io { what, source } => write!(out, "{what}: {source}"),
         }
     }
+}
+
+fn write_damaged(
+    out: &mut fmt::Formatter<'_>,
+    path: &Path,
+    reason: &str,
+    untouched: bool,
+) -> fmt::Result {
+    let directory = path.parent().unwrap_or(path).display();
+    let path = path.display();
+    let left = if untouched {
+        "It was left exactly as it is."
+    } else {
+        "Nothing of it was removed, but opening it may have filled segments with zeros that it \
+         could not follow."
+    };
+    write!(
+        out,
+        "the database {path} cannot be opened: {reason}. {left} Next: (1) see what can be read: \
+         hookrelay store salvage --dir {directory}; (2) keep a copy: cp -a {path} {path}.damaged, \
+         and look for disk errors in the kernel's log; (3) restore {directory} from a backup, or, \
+         to start empty and lose what is in it, mv {path} {path}.damaged, or set store.path to a \
+         new directory"
+    )
 }
 
 impl std::error::Error for OpenError {
@@ -239,7 +262,8 @@ fn take_lock(path: &Path) -> Result<File, OpenError> {
     Ok(lock)
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file and syncs it.
+pub fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
@@ -363,7 +387,7 @@ pub fn is_outdated(path: &Path) -> bool {
 /// Opening, sled writes a snapshot under a name that ends so, and then renames it. Killed in
 /// between, it takes the rest of one for the newest snapshot at the next start and refuses to
 /// open. The snapshot before it, or none, says all that is needed.
-const HALF_WRITTEN: &str = ".generating";
+pub const HALF_WRITTEN: &str = ".generating";
 
 fn remove_half_written(path: &Path) -> Result<(), OpenError> {
     let entries = match fs::read_dir(path) {
@@ -417,6 +441,16 @@ pub fn damaged(path: &Path, reason: String) -> OpenError {
     OpenError::Damaged {
         path: path.to_owned(),
         reason,
+        untouched: false,
+    }
+}
+
+/// The same, found before anything was changed.
+pub fn left_alone(path: &Path, reason: String) -> OpenError {
+    OpenError::Damaged {
+        path: path.to_owned(),
+        reason,
+        untouched: true,
     }
 }
 

@@ -99,8 +99,13 @@ fn decode_log_state(bytes: &[u8]) -> Option<LogState> {
     })
 }
 
+/// The last message of a log, from what is stored about it.
+pub fn kept_end(bytes: &[u8]) -> Option<Seq> {
+    decode_log_state(bytes).map(|state| state.head.last)
+}
+
 /// The first sequence of the block that a stored key names.
-fn first_of(stored_key: &[u8]) -> Option<Seq> {
+pub fn first_of(stored_key: &[u8]) -> Option<Seq> {
     let text = stored_key.rsplit(|byte| *byte == b'/').next()?;
     let text = std::str::from_utf8(text).ok()?;
     u64::from_str_radix(text, 16).ok().map(Seq)

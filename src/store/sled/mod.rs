@@ -26,6 +26,7 @@
 //! smaller file).
 
 mod block;
+mod check;
 mod compact;
 mod copy;
 mod directory;
@@ -34,9 +35,11 @@ mod group;
 mod limits;
 mod overlay;
 mod queue;
+pub mod raw;
 mod reader;
 mod recent;
 mod redo;
+mod salvage;
 mod settings;
 mod shared;
 mod survey;
@@ -55,6 +58,7 @@ use tokio::sync::oneshot;
 pub use compact::{Compacted, Progress, compact};
 pub use copy::{copy, must_exist};
 pub use directory::{FORMAT, OpenError};
+pub use salvage::{Found, Salvaged, salvage};
 pub use settings::{Pressure, Settings, Stats, SyncFile};
 pub use survey::{LogFound, Survey, survey};
 
@@ -132,6 +136,7 @@ impl SledStore {
         self.shared.wake.notify_all();
         // Held until the end: a second caller must not give free what the first still uses.
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = !threads.is_empty();
         // The writer is the last one and needs the database; the readers go after it.
         while let Some(thread) = threads.pop() {
             if thread.join().is_err() {
@@ -140,6 +145,10 @@ impl SledStore {
             self.shared.readers.stop();
         }
         self.shared.close_disk();
+        if first {
+            let database = self.shared.directory.database();
+            check::note_closed(&database, &self.shared.settings.sync);
+        }
         self.shared.directory.release();
     }
 
@@ -191,6 +200,8 @@ impl Drop for SledStore {
 /// Opens the database of a locked directory, after ending a compaction that was interrupted and
 /// making one that is due.
 fn prepare(directory: &Directory, settings: &Settings) -> Result<Opened, OpenError> {
+    compact::settle(directory)?;
+    check::admit(directory, settings)?;
     compact::finish_swap(directory)?;
     compact::create(directory, settings)?;
     let path = directory.database();

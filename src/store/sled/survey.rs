@@ -13,6 +13,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::block;
+use super::check;
 use super::compact::{self, Progress};
 use super::directory::{Directory, OpenError, Tried, damaged, open_database, panic_text};
 use super::disk::{Disk, MARKER, Marker, footprint};
@@ -62,6 +63,7 @@ pub fn survey(
     let directory = Directory::lock(path)?;
     compact::finish_swap(&directory)?;
     let database = directory.database();
+    check::nothing_gone(&database)?;
     let mut found = Survey::default();
     blobs(&database, &mut found)?;
     let opened = open_database(&database, settings.cache, &settings.sync)?;

@@ -50,19 +50,21 @@ pub async fn run(call: &CommandCall) -> Outcome {
 
 async fn shown(tx: &Tx, call: &CommandCall, it: &Appointment, wanted: &Members) -> Result<Object> {
     let account = call.account.id;
-    let slug = match wanted.has("slug") {
-        true => lead::by_id(tx, account, it.lead_id).await?,
-        false => None,
+    let lead = if wanted.has("slug") {
+        lead::by_id(tx, account, it.lead_id).await?
+    } else {
+        None
     };
-    let username = match wanted.has("username") {
-        true => username(tx, account, Some(it.user_id)).await?,
-        false => None,
+    let username = if wanted.has("username") {
+        username(tx, account, Some(it.user_id)).await?
+    } else {
+        None
     };
     let zone = &call.account.settings.time_zone;
     Ok(wanted.object(vec![
         ("event_id", json!(it.id)),
         ("lead_id", json!(it.lead_id)),
-        ("slug", json!(slug.map(|lead| lead.slug))),
+        ("slug", json!(lead.map(|lead| lead.slug))),
         ("user_id", json!(it.user_id)),
         ("username", json!(username)),
         ("start_date", json!(zone.local(it.start))),

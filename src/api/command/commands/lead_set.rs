@@ -42,13 +42,15 @@ pub async fn run(call: &CommandCall) -> Outcome {
     call.commit(|tx| async move {
         let (text, lead) = match target {
             None => {
-                let lead = lead::create(&tx, account, fields, user, &call.actor).await?;
+                let create = lead::create(&tx, account, fields, user, &call.actor);
+                let lead = Box::pin(create).await?;
                 (CREATED, lead)
             }
             Some(target) => {
                 let actor = call.acting(&tx, user).await?;
                 let id = target.find(&tx, account.id).await?.id;
-                let lead = lead::update(&tx, account, id, fields, &actor).await?;
+                let update = lead::update(&tx, account, id, fields, &actor);
+                let lead = Box::pin(update).await?;
                 (UPDATED, lead)
             }
         };

@@ -10,6 +10,14 @@ pub async fn run(call: &CommandCall) -> Outcome {
     form.need(&["tags_add", "tags_remove"]);
     let add = lead_fields::tags(&mut form, "tags_add").unwrap_or_default();
     let remove = lead_fields::tags(&mut form, "tags_remove").unwrap_or_default();
+    if add.is_empty() && remove.is_empty() {
+        // Commas alone name no tag.
+        for name in ["tags_add", "tags_remove"] {
+            if form.is_given(name) {
+                form.wrong(name);
+            }
+        }
+    }
     let ids = lead_fields::ids(&mut form, "lead_list");
     let user = lead_fields::acting_user(&mut form, &call.actor);
     form.finish()?;

@@ -1,4 +1,4 @@
-//! `update_lead` (`protocols/command-api.md` 4.21), and what lead_set shares with it.
+//! `update_lead` (`protocols/command-api.md` 4.21), and what `lead_set` shares with it.
 
 use super::{CommandCall, Outcome};
 use crate::api::command::encode::Reply;
@@ -73,7 +73,7 @@ pub async fn run(call: &CommandCall) -> Outcome {
     call.commit(|tx| async move {
         let actor = call.acting(&tx, user).await?;
         let id = target.find(&tx, account.id).await?.id;
-        lead::update(&tx, account, id, fields, &actor).await?;
+        Box::pin(lead::update(&tx, account, id, fields, &actor)).await?;
         Ok(Reply::new(UPDATED))
     })
     .await
