@@ -23,6 +23,8 @@ mod command_lead_lists;
 mod command_lead_rights;
 #[path = "inbound/command_leads.rs"]
 mod command_leads;
+#[path = "inbound/command_links.rs"]
+mod command_links;
 #[path = "inbound/command_logins.rs"]
 mod command_logins;
 #[path = "inbound/command_orders.rs"]

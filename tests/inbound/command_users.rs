@@ -23,9 +23,10 @@ async fn user_get_answers_as_documented_by_every_name() {
         ..Changes::default()
     };
     add(&world, "john", "Customer", changes).await;
+    add(&world, "alice", "Agent", Changes::default()).await;
     let john = "&user_id=1001&external_id=E-1&username=john&first_name=John&last_name=Doe&company=\
                 &email=john%40example.com&phone=8005551234&country=US&account_type=Customer\
-                &date_added=2026-01-10+09%3A00%3A00&active=1&online_status=F&contact_id=";
+                &date_added=2026-01-10+09%3A00%3A00&active=1&online_status=F&contact_id=1001";
     for (pairs, expected) in [
         ("userID=1001", format!("{SUCCESS}{john}")),
         ("username=JOHN", format!("{SUCCESS}{john}")),
@@ -40,7 +41,7 @@ async fn user_get_answers_as_documented_by_every_name() {
             format!("{SUCCESS}{john}"),
         ),
         ("external_id=e-1", NO_RECORD.to_owned()),
-        ("userID=1002", NO_RECORD.to_owned()),
+        ("userID=1003", NO_RECORD.to_owned()),
         ("userID=-1", NO_RECORD.to_owned()),
         ("username=jane", NO_RECORD.to_owned()),
         ("", missing("userID")),
@@ -50,6 +51,9 @@ async fn user_get_answers_as_documented_by_every_name() {
         let call = format!("ai_command=user_get&{pairs}");
         assert_eq!(world.command(&call).await.body, expected, "{pairs}");
     }
+    // An agent is no contact.
+    let alice = world.command("ai_command=user_get&userID=1002").await.body;
+    assert!(alice.ends_with("&contact_id="), "{alice}");
 }
 
 #[tokio::test]
