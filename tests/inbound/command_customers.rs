@@ -141,7 +141,7 @@ async fn an_owned_customer_is_also_a_lead_of_the_same_contact() {
 async fn a_known_person_is_linked_and_not_created_again() {
     let world = world().await;
     set(&world, |account| {
-        account.settings.default_country_code = Some("1".to_owned())
+        account.settings.default_country_code = Some("1".to_owned());
     })
     .await;
     world.command(JOHN).await;

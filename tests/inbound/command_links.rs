@@ -55,20 +55,20 @@ async fn a_link_is_given_as_documented_and_logs_in_once() {
             .command(&format!("{LINK}&external_id=E-1&username=+&email=x"))
             .await
             .body;
-        let (sid, key) = (field(&body, "ai_sid"), field(&body, "ai_sid_key"));
+        let (number, key) = (field(&body, "ai_sid"), field(&body, "ai_sid_key"));
         let base: String = form_urlencoded::byte_serialize(base.as_bytes()).collect();
-        let url = format!("{base}{joint}ai_sid%3D{sid}%26ai_sid_key%3D{key}");
-        assert_eq!(body, shown(1001, sid.parse().unwrap(), &key, &url));
+        let url = format!("{base}{joint}ai_sid%3D{number}%26ai_sid_key%3D{key}");
+        assert_eq!(body, shown(1001, number.parse().unwrap(), &key, &url));
         assert_eq!(world.logged().await, before + 1);
     }
     let before = world.logged().await;
     let validate = format!("ai_command=validate_user&ai_sid=1001&ai_sid_key={key}");
     let success = format!("{SUCCESS}&validation=success&user_id=1001");
     assert_eq!(world.command(&validate).await.body, success);
-    let used = r#"{"user_id":1001,"username":"john","ai_sid":1001}"#;
+    let login = r#"{"user_id":1001,"username":"john","ai_sid":1001}"#;
     assert_eq!(
         world.appended(before).await,
-        [("user_logged_in".to_owned(), used.to_owned())]
+        [("user_logged_in".to_owned(), login.to_owned())]
     );
     assert_eq!(validation(&world.command(&validate).await.body), "fail");
     assert_eq!(world.logged().await, before + 1);

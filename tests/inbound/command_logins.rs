@@ -282,7 +282,7 @@ async fn commands_without_a_login_take_the_account_of_the_host() {
     add_with_password(&world, "john", "Customer").await;
     assert_eq!(open(&world, &body).await.body, FAILED, "no account");
     set(&world, |account| {
-        account.settings.hosts = vec!["relay".to_owned()]
+        account.settings.hosts = vec!["relay".to_owned()];
     })
     .await;
     assert_eq!(validation(&open(&world, &body).await.body), "success");

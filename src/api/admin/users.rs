@@ -122,7 +122,7 @@ pub(super) async fn set(call: Call<Bytes>) -> Reply {
     let changes = &checked(&call, decode(&call.input)?).await?;
     let (id, named) = (call.caller.account, call.head.param("user"));
     let named = named.unwrap_or_default();
-    let changed = call
+    let answered = call
         .commit_order(|tx| async move {
             let account = account::by_id(&tx, id).await?;
             let found = match named.parse() {
@@ -139,7 +139,7 @@ pub(super) async fn set(call: Call<Bytes>) -> Reply {
             ok(&view(user))
         })
         .await?;
-    Ok(changed)
+    Ok(answered)
 }
 
 /// The texts in their forms, the password hashed.

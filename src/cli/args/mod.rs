@@ -59,6 +59,8 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+// One of them is called so.
+#[allow(clippy::enum_variant_names)]
 pub enum Command {
     /// Run the daemon
     #[command(after_help = "\

@@ -51,14 +51,14 @@ pub struct Changes {
 
 /// Names of the fields that differ from the user's, sorted; afterwards none does.
 fn apply(user: &mut User, changes: &Changes) -> Vec<&'static str> {
-    let mut changed = Vec::new();
+    let mut names = Vec::new();
     macro_rules! take {
         ($field:ident, $value:expr) => {
             if let Some(value) = $value
                 && user.$field != value
             {
                 user.$field = value;
-                changed.push(stringify!($field));
+                names.push(stringify!($field));
             }
         };
         ($($field:ident)*) => {
@@ -72,8 +72,8 @@ fn apply(user: &mut User, changes: &Changes) -> Vec<&'static str> {
     take!(external_id, changes.external_id.clone().map(Some));
     take!(password, changes.password.clone().map(Some));
     take!(upline_id, changes.upline_id.map(Some));
-    changed.sort_unstable();
-    changed
+    names.sort_unstable();
+    names
 }
 
 /// Creates an active user, who joined at `date_added` or now.
@@ -115,8 +115,8 @@ pub async fn update(tx: &Tx, account: &Account, id: u64, changes: &Changes) -> R
     let before = before.ok_or_else(|| Error::not_found("Record does not exist"))?;
     refer(tx, account.id, changes).await?;
     let mut user = before.clone();
-    let changed = apply(&mut user, changes);
-    if changed.is_empty() {
+    let names = apply(&mut user, changes);
+    if names.is_empty() {
         return Ok(before);
     }
     is_unique(tx, account.id, Some(&before), &user).await?;
@@ -125,7 +125,7 @@ pub async fn update(tx: &Tx, account: &Account, id: u64, changes: &Changes) -> R
         user.end_token();
     }
     save(tx, account.id, Some(&before), &user)?;
-    notice::updated(tx, account, &user, &changed).await?;
+    notice::updated(tx, account, &user, &names).await?;
     Ok(user)
 }
 
@@ -285,14 +285,14 @@ mod tests {
             gov_id_number: text("1"),
             ..Changes::default()
         };
-        let changed = [
+        let names = [
             "enroller_id",
             "external_id",
             "gov_id_number",
             "password",
             "username",
         ];
-        assert_eq!(apply(&mut user, &changes), changed);
+        assert_eq!(apply(&mut user, &changes), names);
         assert_eq!(
             (user.username.as_str(), user.enroller_id),
             ("john", Some(7))
