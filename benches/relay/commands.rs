@@ -112,7 +112,7 @@ async fn timed(
             let pair = pair.strip_prefix("total_results=");
             pair.or_else(|| answer.split("num_results=").nth(1)?.split('&').next())
         });
-        total = found.unwrap_or_default().to_owned();
+        found.unwrap_or_default().clone_into(&mut total);
     }
     let name = format!("{name}: {total} match, first page");
     Ok([(0.5, "p50"), (0.99, "p99")]

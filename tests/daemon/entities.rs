@@ -92,14 +92,12 @@ fn load(address: SocketAddr, credentials: &[(&str, &str)], name: &str) -> Vec<At
         let answer = call(address, &pairs);
         let leads = answer.as_ref().map_or_else(Vec::new, |answer| {
             assert_eq!(answer["status"], "0", "{answer:?}");
-            match answer.get("lead_id") {
-                Some(id) => vec![id.parse().unwrap()],
-                None => {
-                    let items: Vec<Value> = serde_json::from_str(&answer["response"]).unwrap();
-                    let id = |item: &Value| item["lead_id"].as_u64().unwrap();
-                    items.iter().map(id).collect()
-                }
+            if let Some(id) = answer.get("lead_id") {
+                return vec![id.parse().unwrap()];
             }
+            let items: Vec<Value> = serde_json::from_str(&answer["response"]).unwrap();
+            let id = |item: &Value| item["lead_id"].as_u64().unwrap();
+            items.iter().map(id).collect()
         });
         attempts.push(Attempt { names, leads });
         if answer.is_none() {

@@ -338,13 +338,15 @@ impl Front {
     /// The next group, in order: what can be written in one go if that may cost `budget`, and at
     /// least one commit. Its values stay in the overlay.
     pub fn take_group(&mut self, budget: usize) -> Vec<Queued> {
-        let (mut keys, mut logs) = (HashSet::new(), HashSet::new());
+        let (mut keys, mut logs) = (HashMap::new(), HashSet::new());
         let (mut cost, mut count) = (OWN_COST, 0);
         for queued in self.queue.iter().take(GROUP_COMMITS) {
-            // What several commits of a group leave under one key is written once.
-            let writes = queued.commit.writes.iter();
-            let fresh = writes.filter(|write| keys.insert(write.key()));
-            cost += fresh.map(write_cost).sum::<usize>();
+            for write in &queued.commit.writes {
+                // What several commits of a group leave under one key is written once.
+                let before: &mut usize = keys.entry(write.key()).or_default();
+                let most = write_cost(write).max(*before);
+                cost += most - std::mem::replace(before, most);
+            }
             for append in &queued.commit.appends {
                 cost += append_cost(append);
                 cost += LOG_COST * usize::from(logs.insert(append.account));
