@@ -13,6 +13,8 @@ mod admin;
 mod command;
 #[path = "inbound/command_center.rs"]
 mod command_center;
+#[path = "inbound/command_customers.rs"]
+mod command_customers;
 #[path = "inbound/command_events.rs"]
 mod command_events;
 #[path = "inbound/command_lead_lists.rs"]
@@ -21,6 +23,8 @@ mod command_lead_lists;
 mod command_lead_rights;
 #[path = "inbound/command_leads.rs"]
 mod command_leads;
+#[path = "inbound/command_links.rs"]
+mod command_links;
 #[path = "inbound/command_logins.rs"]
 mod command_logins;
 #[path = "inbound/command_orders.rs"]

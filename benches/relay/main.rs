@@ -7,6 +7,7 @@
 
 mod accept;
 mod backlog;
+mod commands;
 mod consumer;
 mod daemon;
 mod deliver;
@@ -48,7 +49,7 @@ impl Scale {
     }
 }
 
-const FIGURES: [(&str, &str); 8] = [
+const FIGURES: [(&str, &str); 10] = [
     ("accept", "durable accepts, single and in arrays"),
     ("deliver", "accepted to delivered, idle and under load"),
     (
@@ -65,6 +66,8 @@ const FIGURES: [(&str, &str); 8] = [
         "a hundred and a thousand hung endpoints; one that confirms nothing",
     ),
     ("cost", "CPU per message, memory afterwards"),
+    ("leads", "the command API over 100 000 leads"),
+    ("logins", "pings beside 200 wrong passwords at a time"),
     ("soak", "what grows at half load"),
 ];
 
@@ -86,6 +89,8 @@ async fn measure(name: &str, scale: &Scale) -> Outcome<Vec<Row>> {
         "backlog" => backlog::figure(scale).await,
         "bounds" => isolation::bounds(scale).await,
         "cost" => steady::cost(scale).await,
+        "leads" => commands::leads(scale).await,
+        "logins" => commands::logins(scale).await,
         "soak" => steady::soak(scale).await,
         _ => Err(format!("{name} is no figure; --list shows them").into()),
     }

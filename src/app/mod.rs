@@ -465,7 +465,7 @@ fn sites(
         store: Arc::new(move || settings::store_figures(&figures)),
     });
     let mount = admin::mount(&operator, |prefix, gate| {
-        manage::routes(prefix, gate, &context)
+        manage::routes(prefix, gate, &context).merge(command::routes(prefix, gate))
     });
     (
         Arc::new(public),

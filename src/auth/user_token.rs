@@ -60,14 +60,13 @@ impl Callers {
     /// The text of the user's current token. The first token of all makes the key, in the same
     /// commit.
     pub async fn token_text(&self, tx: &Tx, account: AccountId, user: &User) -> Result<String> {
-        let secret = match self.token_secret(tx).await? {
-            Some(secret) => secret,
-            None => {
-                let fresh = self.secrets().new_comm_key();
-                let sealed = self.secrets().seal(Context::UserTokens, &fresh)?;
-                tx.put(keys::token_secret(), &sealed)?;
-                fresh
-            }
+        let secret = if let Some(secret) = self.token_secret(tx).await? {
+            secret
+        } else {
+            let fresh = self.secrets().new_comm_key();
+            let sealed = self.secrets().seal(Context::UserTokens, &fresh)?;
+            tx.put(keys::token_secret(), &sealed)?;
+            fresh
         };
         text(&secret, account, user.reference, user.token_generation)
     }

@@ -7,11 +7,12 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::admin::{Call, segment};
-use super::args::account::{AccountCommand, AccountSettings, KeyCommand};
+use super::args::account::{AccountCommand, AccountSettings, KeyCommand, OfAccount};
 use super::args::endpoint::{
     EndpointCommand, EndpointSettings, OneEndpoint, OrderingArg, ProtocolArg,
 };
 use super::args::message::{CommandArgs, SendArgs};
+use super::args::user::UserCommand;
 
 /// How an answer is shown to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum Show {
     Accounts,
     /// The keys table.
     Keys,
+    /// The users table.
+    Users,
     /// The endpoints table.
     Endpoints,
     /// What waits at each endpoint, and for how long.
@@ -130,6 +133,67 @@ fn account_body(settings: &AccountSettings) -> Value {
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value::Object(given.collect())
+}
+
+/// `user …`
+pub fn user(command: &UserCommand) -> Asking {
+    let users = |of: &OfAccount| format!("{}/users", account_path(&of.account));
+    match command {
+        UserCommand::Add {
+            of,
+            username,
+            email,
+            first_name,
+            last_name,
+            account_type,
+            phone,
+            external_id,
+            password,
+        } => {
+            let body = members(&[
+                ("username", Some(username)),
+                ("email", Some(email)),
+                ("first_name", Some(first_name)),
+                ("last_name", Some(last_name)),
+                ("account_type", Some(account_type)),
+                ("phone", phone.as_ref()),
+                ("external_id", external_id.as_ref()),
+                ("password", password.as_ref()),
+            ]);
+            let body = Value::Object(body).to_string();
+            (post(users(of), Some(body)), Show::Object)
+        }
+        UserCommand::List { of, after } => {
+            let after = after.map(|after| format!("?after={after}"));
+            let path = format!("{}{}", users(of), after.unwrap_or_default());
+            (get(path), Show::Users)
+        }
+        UserCommand::Set { of, user, changes } => {
+            let mut body = members(&[
+                ("username", changes.username.as_ref()),
+                ("email", changes.email.as_ref()),
+                ("account_type", changes.account_type.as_ref()),
+                ("password", changes.password.as_ref()),
+            ]);
+            if let Some(active) = changes.active {
+                body.insert("active".to_owned(), active.into());
+            }
+            let call = Call {
+                method: Method::PATCH,
+                path: format!("{}/{}", users(of), segment(user)),
+                body: Some(Value::Object(body).to_string()),
+            };
+            (call, Show::Object)
+        }
+    }
+}
+
+/// The members that are given.
+fn members(all: &[(&str, Option<&String>)]) -> Map<String, Value> {
+    let given = all.iter();
+    given
+        .filter_map(|(name, value)| Some(((*name).to_owned(), value.as_deref()?.as_str().into())))
+        .collect()
 }
 
 /// `command …`
@@ -322,6 +386,7 @@ mod tests {
         let (call, _) = match &cli.command {
             Command::Account(command) => account(command),
             Command::Key(command) => key(command),
+            Command::User(command) => user(command),
             Command::Endpoint(command) => endpoint(command),
             Command::Send(args) => send(args, &data(args.data.as_deref().unwrap_or("{}"))),
             Command::Queue => queue(),
@@ -335,6 +400,18 @@ mod tests {
     #[test]
     fn every_command_asks_what_the_admin_api_offers() {
         for (line, request) in [
+            (
+                "user add al --account s --email a@b.example --first-name A --last-name B",
+                r#"POST /admin/v1/accounts/s/users {"account_type":"Owner","email":"a@b.example","first_name":"A","last_name":"B","username":"al"}"#,
+            ),
+            (
+                "user list --account s --after 1001",
+                "GET /admin/v1/accounts/s/users?after=1001",
+            ),
+            (
+                "user set a@b.example --account s --password P --active false",
+                r#"PATCH /admin/v1/accounts/s/users/a%40b.example {"active":false,"password":"P"}"#,
+            ),
             (
                 "account add shop",
                 r#"POST /admin/v1/accounts {"name":"shop"}"#,

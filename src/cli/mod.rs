@@ -180,6 +180,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Command(args) => ended(&reload, cli.json, calls::command(args)),
         Command::Account(command) => ended(&reload, cli.json, calls::account(command)),
         Command::Key(command) => ended(&reload, cli.json, calls::key(command)),
+        Command::User(command) => ended(&reload, cli.json, calls::user(command)),
         Command::Endpoint(command) => ended(&reload, cli.json, calls::endpoint(command)),
         Command::Queue => ended(&reload, cli.json, calls::queue()),
         Command::Status => ended(&reload, cli.json, calls::status()),

@@ -37,6 +37,19 @@ pub fn render(show: Show, answer: &Value, now: Timestamp) -> String {
                 ("CREATED", &["/created_at"]),
             ],
         ),
+        Show::Users => rows(
+            answer,
+            "No users. Create one: hookrelay user add NAME --account ACCOUNT",
+            &[
+                ("USER", &["/user"]),
+                ("USERNAME", &["/username"]),
+                ("TYPE", &["/account_type"]),
+                ("ACTIVE", &["/active"]),
+                ("PASSWORD", &["/has_password"]),
+                ("EMAIL", &["/email"]),
+                ("CREATED", &["/date_added"]),
+            ],
+        ),
         Show::Endpoints => rows(
             answer,
             "No endpoints. Register one: hookrelay endpoint add --account ACCOUNT --url URL",
@@ -420,7 +433,7 @@ mod tests {
 
     #[test]
     fn empty_lists_say_what_to_do() {
-        for show in [Show::Accounts, Show::Keys, Show::Endpoints] {
+        for show in [Show::Accounts, Show::Keys, Show::Users, Show::Endpoints] {
             assert!(shown(show, &json!({"data": []})).contains("hookrelay "));
         }
         assert!(shown(Show::Queue, &json!({})).contains("nothing waits"));

@@ -40,7 +40,6 @@ pub struct Checkout {
     pub id: u64,
     /// Names it in its URL.
     pub code: String,
-    #[serde(flatten)]
     content: NewCheckout,
     created_at: Timestamp,
 }

@@ -172,7 +172,7 @@ async fn blank(tx: &Tx, account: AccountId) -> Result<Contact> {
 }
 
 /// A reference that neither a contact nor a user of the account has.
-async fn fresh_reference(tx: &Tx, account: AccountId) -> Result<PersonId> {
+pub(super) async fn fresh_reference(tx: &Tx, account: AccountId) -> Result<PersonId> {
     loop {
         let reference = PersonId::random(tx.entropy());
         let text = reference.to_string();

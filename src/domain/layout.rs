@@ -50,7 +50,15 @@ pub const MEMBERS: &[(&str, &str)] = &[
     ("lead-owner", "lead"),
     ("lead-status", "lead"),
     ("lead-tag", "lead"),
+    ("user-country", "user"),
     ("user-enrolled", "user"),
+    ("user-in-company", "user"),
+    ("user-in-email", "user"),
+    ("user-in-external-id", "user"),
+    ("user-in-first-name", "user"),
+    ("user-in-last-name", "user"),
+    ("user-in-type", "user"),
+    ("user-in-username", "user"),
     ("user-owner", "user"),
 ];
 /// `<index>/<account>/<owner id>/<time>/<id>`: what the index says of a record of the second kind.

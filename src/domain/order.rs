@@ -63,7 +63,6 @@ pub struct NewOrder {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Order {
     id: u64,
-    #[serde(flatten)]
     content: NewOrder,
     tracking_num: Option<String>,
     shipped_at: Option<Timestamp>,

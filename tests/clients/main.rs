@@ -7,6 +7,7 @@
 // A test's helper may end the test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod command;
 mod daemon;
 mod foreign;
 mod readme;

@@ -52,6 +52,15 @@ pub fn field(body: &str, name: &str) -> String {
     found.map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
+/// What `validate_user` says.
+pub fn validation(body: &str) -> String {
+    assert!(
+        body.starts_with(&format!("{SUCCESS}&validation=")),
+        "{body}"
+    );
+    field(body, "validation")
+}
+
 /// Changes the account's settings.
 pub async fn set(world: &World, change: impl Fn(&mut Account) + Copy + Send + Sync) {
     let id = world.account;

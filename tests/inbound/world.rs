@@ -319,7 +319,7 @@ impl World {
         let admin = Arc::new(Site::new(
             core.clone(),
             vec![admin::mount(&operator, |prefix, gate| {
-                manage::routes(prefix, gate, &context)
+                manage::routes(prefix, gate, &context).merge(command::routes(prefix, gate))
             })],
         ));
         let folder = tempfile::tempdir().unwrap();

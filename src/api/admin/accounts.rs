@@ -161,12 +161,6 @@ pub(super) async fn set(call: Call<Bytes>) -> Reply {
     Ok(done)
 }
 
-/// `POST accounts/{account}/command`: a command of the command surface, for the operator.
-pub(super) async fn command(call: Call<Bytes>) -> Reply {
-    let reply = crate::api::command::operate(call).await?;
-    Ok(ok(&reply)?)
-}
-
 #[derive(Serialize)]
 struct AccountSettings<'a> {
     #[serde(flatten)]

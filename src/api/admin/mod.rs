@@ -7,13 +7,14 @@
 mod accounts;
 mod queue;
 mod status;
+mod users;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, patch};
 use serde::Serialize;
 
 use super::dialect::{Door, Json};
@@ -131,16 +132,20 @@ pub fn mount(
             one.guard(with(get(accounts::show).patch(accounts::set))),
         )
         .route(
-            &format!("{ACCOUNT}/command"),
-            one.guard(with(post(accounts::command))),
-        )
-        .route(
             &format!("{ACCOUNT}/keys"),
             one.guard(with(get(accounts::keys).post(accounts::add_key))),
         )
         .route(
             &format!("{ACCOUNT}/keys/{{key}}"),
             one.guard(with(delete(accounts::revoke_key))),
+        )
+        .route(
+            &format!("{ACCOUNT}/users"),
+            one.guard(with(get(users::list).post(users::add))),
+        )
+        .route(
+            &format!("{ACCOUNT}/users/{{user}}"),
+            one.guard(with(patch(users::set))),
         )
         .merge(manage(ACCOUNT, &one));
     Mount::new(&surface, &[PREFIX], router)

@@ -130,7 +130,8 @@ impl CommandCall {
     {
         let (last, body) = (Mutex::new(None), &body);
         let run = |tx| noted(&last, body(tx));
-        let answer = self.http.commit(run).await?;
+        // Boxed, because what a transaction holds is large.
+        let answer = Box::pin(self.http.commit(run)).await?;
         self.done(last, answer)
     }
 
@@ -142,7 +143,7 @@ impl CommandCall {
     {
         let (last, body) = (Mutex::new(None), &body);
         let run = |tx| noted(&last, body(tx));
-        let answer = self.http.commit_order(run).await?;
+        let answer = Box::pin(self.http.commit_order(run)).await?;
         self.done(last, answer)
     }
 

@@ -258,7 +258,7 @@ mod tests {
         let missing = "ERROR: Required parameter \"lead_id\" missing".to_owned();
         let element = |texts: &[String]| failed_element(texts).unwrap().get().to_owned();
         assert_eq!(
-            element(&[missing.clone()]),
+            element(std::slice::from_ref(&missing)),
             r#""ERROR: Required parameter \"lead_id\" missing""#
         );
         assert_eq!(

@@ -27,6 +27,7 @@ pub use decode::Params;
 use call::{CommandCall, Done};
 use commands::{Class, Failure};
 
+use super::dialect;
 use super::front::{Answer, Call, Core, Gate, Head, Mount, Refusal, Surface, refused};
 use crate::auth::caller::Caller;
 use crate::error::{Error, Kind, Result};
@@ -156,9 +157,16 @@ async fn caller_of_item(call: &CommandCall, params: &Params) -> Result<Caller> {
     caller(&http.core, &http.head, params).await
 }
 
+/// The commands for the operator, below `prefix` and behind `gate`: `POST PREFIX/command`.
+pub fn routes<S: Surface<Input = Bytes>>(prefix: &str, gate: &Gate<S>) -> Router {
+    let run =
+        async |call: Call<Bytes>| -> dialect::Reply { Ok(dialect::ok(&operate(call).await?)?) };
+    Router::new().route(&format!("{prefix}/command"), gate.guard(post(run)))
+}
+
 /// Runs the command in a flat JSON object for the operator: its reply as an element of a batch's
 /// answer, or everything that is wrong.
-pub async fn operate(call: Call<Bytes>) -> Result<Box<RawValue>> {
+async fn operate(call: Call<Bytes>) -> Result<Box<RawValue>> {
     let flat = json::parse(&call.input)
         .ok()
         .and_then(commands::batch::params);

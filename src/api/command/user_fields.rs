@@ -83,13 +83,11 @@ pub fn address(form: &mut Form<'_>, name: &str) -> Option<Address> {
         Err(Fault::TooLong) => Some(Err(())),
         Err(Fault::Invalid) => None,
     };
-    match form.json(name, read)? {
-        Ok(address) => Some(address),
-        Err(()) => {
-            form.too_long(name);
-            None
-        }
+    let address = form.json(name, read)?;
+    if address.is_err() {
+        form.too_long(name);
     }
+    address.ok()
 }
 
 /// How a call names a user.

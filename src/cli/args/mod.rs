@@ -10,6 +10,7 @@ pub mod account;
 pub mod endpoint;
 pub mod message;
 pub mod store;
+pub mod user;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ use account::{AccountCommand, KeyCommand};
 use endpoint::EndpointCommand;
 use message::{CommandArgs, ListenArgs, SendArgs};
 use store::{SelftestArgs, StoreCommand};
+use user::UserCommand;
 
 const MAIN_EXAMPLES: &str = "\
 Examples:
@@ -57,6 +59,8 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+// One of them is called so.
+#[allow(clippy::enum_variant_names)]
 pub enum Command {
     /// Run the daemon
     #[command(after_help = "\
@@ -96,6 +100,9 @@ The environment and --set count as they would for serve.")]
     /// API keys of an account: add, list, revoke
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Users of an account, its first owner above all: add, list, set
+    #[command(subcommand)]
+    User(UserCommand),
     /// Endpoints (webhook consumers) of an account: add, change, verify, hold, ...
     #[command(subcommand)]
     Endpoint(EndpointCommand),

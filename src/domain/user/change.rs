@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use super::{
     ACTIVE, BY_EMAIL, BY_EXTERNAL_ID, BY_NAME, BY_REFERENCE, ENROLLED, KIND, OWNERS, PRESENCE,
-    PasswordHash, User, by_id, notice,
+    PasswordHash, User, by_id, find, notice,
 };
 use crate::clock::Timestamp;
 use crate::domain::account::Account;
 use crate::domain::actor::Role;
 use crate::domain::address::Address;
+use crate::domain::contact::{self, Person};
 use crate::domain::sequence;
 use crate::domain::words::fold;
 use crate::error::{Error, Result};
@@ -50,14 +51,14 @@ pub struct Changes {
 
 /// Names of the fields that differ from the user's, sorted; afterwards none does.
 fn apply(user: &mut User, changes: &Changes) -> Vec<&'static str> {
-    let mut changed = Vec::new();
+    let mut names = Vec::new();
     macro_rules! take {
         ($field:ident, $value:expr) => {
             if let Some(value) = $value
                 && user.$field != value
             {
                 user.$field = value;
-                changed.push(stringify!($field));
+                names.push(stringify!($field));
             }
         };
         ($($field:ident)*) => {
@@ -71,8 +72,8 @@ fn apply(user: &mut User, changes: &Changes) -> Vec<&'static str> {
     take!(external_id, changes.external_id.clone().map(Some));
     take!(password, changes.password.clone().map(Some));
     take!(upline_id, changes.upline_id.map(Some));
-    changed.sort_unstable();
-    changed
+    names.sort_unstable();
+    names
 }
 
 /// Creates an active user, who joined at `date_added` or now.
@@ -86,11 +87,26 @@ pub async fn create(
     let mut user = blank(date_added.unwrap_or(tx.now()));
     apply(&mut user, changes);
     is_unique(tx, account.id, None, &user).await?;
+    user.contact_id = person(tx, account, &user).await?;
     user.id = sequence::next(tx, account.id, KIND).await?;
-    user.reference = fresh_reference(tx, account.id).await?;
+    user.reference = contact::fresh_reference(tx, account.id).await?;
     save(tx, account.id, None, &user)?;
     notice::created(tx, account, &user).await?;
     Ok(user)
+}
+
+/// The contact that a new customer is; agents are none.
+async fn person(tx: &Tx, account: &Account, user: &User) -> Result<Option<u64>> {
+    if user.role().is_some() {
+        return Ok(None);
+    }
+    let person = Person {
+        phone: Some(&user.phone),
+        email: Some(&user.email),
+        first_name: &user.first_name,
+        last_name: &user.last_name,
+    };
+    contact::link(tx, account, &person).await
 }
 
 /// Changes a user. Equal values change nothing and say nothing.
@@ -99,8 +115,8 @@ pub async fn update(tx: &Tx, account: &Account, id: u64, changes: &Changes) -> R
     let before = before.ok_or_else(|| Error::not_found("Record does not exist"))?;
     refer(tx, account.id, changes).await?;
     let mut user = before.clone();
-    let changed = apply(&mut user, changes);
-    if changed.is_empty() {
+    let names = apply(&mut user, changes);
+    if names.is_empty() {
         return Ok(before);
     }
     is_unique(tx, account.id, Some(&before), &user).await?;
@@ -109,7 +125,7 @@ pub async fn update(tx: &Tx, account: &Account, id: u64, changes: &Changes) -> R
         user.end_token();
     }
     save(tx, account.id, Some(&before), &user)?;
-    notice::updated(tx, account, &user, &changed).await?;
+    notice::updated(tx, account, &user, &names).await?;
     Ok(user)
 }
 
@@ -173,17 +189,6 @@ async fn refer(tx: &Tx, account: AccountId, changes: &Changes) -> Result<()> {
     Ok(())
 }
 
-/// A reference that neither a user nor a contact of the account has.
-async fn fresh_reference(tx: &Tx, account: AccountId) -> Result<PersonId> {
-    loop {
-        let reference = PersonId::random(tx.entropy());
-        let key = keys::unique(BY_REFERENCE, account, &reference.to_string());
-        if tx.get(&key).await?.is_none() {
-            return Ok(reference);
-        }
-    }
-}
-
 /// Indexes that hold one user for each text, as it is compared, and what a taken one is answered.
 fn texts(user: &User) -> [(&'static str, Option<String>, &'static str); 3] {
     [
@@ -235,6 +240,8 @@ fn entries(account: AccountId, user: &User) -> BTreeMap<Key, Option<u64>> {
             None,
         );
     }
+    let texts = find::entries(account, user).into_iter();
+    entries.extend(texts.map(|key| (key, None)));
     entries
 }
 
@@ -278,14 +285,14 @@ mod tests {
             gov_id_number: text("1"),
             ..Changes::default()
         };
-        let changed = [
+        let names = [
             "enroller_id",
             "external_id",
             "gov_id_number",
             "password",
             "username",
         ];
-        assert_eq!(apply(&mut user, &changes), changed);
+        assert_eq!(apply(&mut user, &changes), names);
         assert_eq!(
             (user.username.as_str(), user.enroller_id),
             ("john", Some(7))

@@ -1,10 +1,11 @@
 //! Users (`protocols/domain.md` 2.2): people of an account with a name and maybe a password.
 //!
 //! Owns the record and its look-ups. `change.rs` creates and changes users and keeps their indexes,
-//! `notice.rs` says so to the consumers, `rules.rs` knows the forms of their texts. Does not know
+//! `find.rs` looks for them, `notice.rs` says so to the consumers, `rules.rs` knows the forms of their texts. Does not know
 //! passwords, only their hashes, nor which caller may do what.
 
 mod change;
+pub mod find;
 mod notice;
 pub mod rules;
 
@@ -170,4 +171,19 @@ pub async fn default_owner(tx: &Tx, account: &Account) -> Result<Option<u64>> {
         .scan(&keys::members(OWNERS, account.id, ACTIVE), 1)
         .await?;
     Ok(owners.first().and_then(|(key, _)| keys::id_of(key)))
+}
+
+/// At most `limit` users behind `after`, by id.
+pub async fn list(
+    tx: &Tx,
+    account: AccountId,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<Vec<User>> {
+    let mut range = keys::records(KIND, account);
+    if let Some(after) = after {
+        range = range.following(&keys::record(KIND, account, after));
+    }
+    let found = tx.read_range(&range, limit).await?;
+    Ok(found.into_iter().map(|(_, user)| user).collect())
 }

@@ -28,7 +28,7 @@ pub async fn run(call: &CommandCall) -> Outcome {
     form.finish()?;
     let message = &[NewMessage {
         event_type: event_type.unwrap_or_default(),
-        data: data_of(raw, data.unwrap_or_default())?,
+        data: data_of(raw, &data.unwrap_or_default())?,
         idempotency_key,
         endpoints: Vec::new(),
     }];
@@ -52,10 +52,10 @@ fn is_own(name: &str) -> bool {
 }
 
 /// A JSON object or array is taken as that, everything else as text.
-fn data_of(raw: &str, text: String) -> Result<Bytes, Error> {
+fn data_of(raw: &str, text: &str) -> Result<Bytes, Error> {
     match json::check(raw, json::MAX_DEPTH - 1) {
         Ok(Shape::Object | Shape::Array) => Ok(Bytes::copy_from_slice(raw.trim().as_bytes())),
-        _ => encode(&words::multi_line(&text).unwrap_or_default()),
+        _ => encode(&words::multi_line(text).unwrap_or_default()),
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn data_keeps_its_text() {
-        let read = |raw: &str| data_of(raw, raw.to_owned()).unwrap();
+        let read = |raw: &str| data_of(raw, raw).unwrap();
         assert_eq!(&read(r#" {"b":1.0,"a":2} "#)[..], br#"{"b":1.0,"a":2}"#);
         assert_eq!(&read("[1]")[..], b"[1]");
         assert_eq!(&read("Hello World")[..], br#""Hello World""#);

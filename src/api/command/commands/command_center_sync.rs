@@ -71,14 +71,14 @@ pub async fn run(call: &CommandCall) -> Outcome {
         let after = Pending::new(endpoint, backlog, ordered);
         let messages = listed(&after, store.as_ref(), wanted).await?;
         let remaining = pending.saturating_sub(after.ordered() + messages.len() as u64);
-        Ok(Reply::new("Success")
+        Reply::new("Success")
             .integer("acknowledged", seqs.len() as u64)
             .integer("num_results", messages.len() as u64)
             .integer("remaining", remaining)
             .json(
                 "messages",
                 &messages.iter().map(view).collect::<Result<Vec<_>>>()?,
-            )?)
+            )
     });
     reply.await
 }
@@ -160,7 +160,7 @@ async fn listed(
     wanted: &Wanted,
 ) -> Result<Vec<Arc<Message>>> {
     let (mut messages, mut bytes) = (Vec::new(), 0);
-    let after = wanted.after.map_or(Seq(0), |id| id.seq());
+    let after = wanted.after.map_or(Seq(0), MessageId::seq);
     pending
         .read(store, after, |message| {
             bytes += message.size();

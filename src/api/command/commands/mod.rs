@@ -7,6 +7,7 @@ mod authenticate_notifications;
 pub mod batch;
 mod command_center_receive_command;
 mod command_center_sync;
+mod create_customer;
 mod create_lead;
 mod event_set;
 mod events_get;
@@ -18,6 +19,7 @@ mod leads_multi_manage_tags;
 mod leads_multi_transfer;
 mod orders;
 mod ping;
+mod query_users;
 mod remote_data;
 mod send_system_email;
 mod update_lead;
@@ -114,6 +116,7 @@ const TABLE: &[Command] = &[
     command!(batch, User, repeats),
     command!(command_center_receive_command, Api),
     command!(command_center_sync, Api),
+    command!(create_customer, Api),
     command!("create_hosted_checkout", orders::checkout, Api, tells_json),
     command!(create_lead, User, names_user),
     command!("create_order", orders::create, Api, tells_json, names_user),
@@ -126,6 +129,7 @@ const TABLE: &[Command] = &[
     command!(leads_multi_manage_tags, User, names_user),
     command!(leads_multi_transfer, User, names_user),
     command!(ping, User),
+    command!(query_users, Api),
     command!(send_system_email, Api),
     command!(update_lead, User, names_user),
     command!("update_order", orders::update, Api, tells_json),

@@ -96,7 +96,7 @@ pub async fn checkout(call: &CommandCall) -> Outcome {
     let account = &call.account;
     call.commit(|tx| async move {
         let checkout = checkout::create(&tx, account, new).await?;
-        let message = Message {
+        let message = Made {
             message: "Hosted Checkout Created",
             checkout_id: checkout.id,
             checkout_url: checkout.url(account),
@@ -108,7 +108,7 @@ pub async fn checkout(call: &CommandCall) -> Outcome {
 }
 
 #[derive(serde::Serialize)]
-struct Message {
+struct Made {
     message: &'static str,
     checkout_id: u64,
     checkout_url: String,

@@ -77,7 +77,7 @@ async fn target(call: &CommandCall, tx: &Tx, named: &Named, myself: Option<u64>)
     }
 }
 
-/// Who is named, by userID, else by external id, else by username. What names is no new value.
+/// Who is named, by `userID`, else by external id, else by username. What names is no new value.
 fn named(form: &mut Form<'_>, external_id: &str, changes: &mut Changes) -> Option<Named> {
     if form.is_given("userID") {
         return form.id("userID").map(Named::Id);

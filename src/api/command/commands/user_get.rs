@@ -38,7 +38,7 @@ pub async fn run(call: &CommandCall) -> Outcome {
     Ok(Done::Reply(reply(account, &user)))
 }
 
-/// The first of userID, username and external_id that is given.
+/// The first of `userID`, `username` and `external_id` that is given.
 fn named(form: &mut Form<'_>) -> Option<Named> {
     match form.either(&["userID", "username", "external_id"]) {
         "username" => form.text("username", rules::MAX_EMAIL).map(Named::Username),
