@@ -179,6 +179,7 @@ async fn what_create_customer_refuses() {
         (format!("{jane}&external_id=E"), taken("External+id")),
         ("&username=".to_owned(), missing("username")),
         ("&first_name=+".to_owned(), missing("first_name")),
+        ("&username=%07%0a".to_owned(), missing("username")),
         ("&last_name=".to_owned(), missing("last_name")),
         ("&phone=".to_owned(), missing("phone")),
         ("&email=".to_owned(), missing("email")),

@@ -312,6 +312,13 @@ async fn what_update_user_refuses() {
         assert_eq!(world.command(&call).await.body, expected, "{pairs}");
     }
     // Everything that is wrong, in one answer.
+    let call = "ai_command=update_user&userID=x&company=&gender=x&password=x&email=x";
+    let texts = ["userID", "email", "Password must", "gender"];
+    let body = world.command(call).await.body;
+    for (n, text) in texts.into_iter().enumerate() {
+        let said = field(&body, &format!("status_message[{n}]"));
+        assert!(said.contains(text), "{said}");
+    }
     let call = "ai_command=update_user&email=x&country=USA";
     assert_eq!(
         world.command(call).await.body,

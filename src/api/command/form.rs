@@ -43,8 +43,7 @@ impl<'a> Form<'a> {
 
     /// Whether the parameter is there and not blank.
     pub fn is_given(&self, name: &str) -> bool {
-        let value = self.params.get(name);
-        value.is_some_and(|value| !value.trim().is_empty())
+        self.raw(name).is_some()
     }
 
     /// Whether the parameter is there, but blank: what clears a field.
@@ -91,8 +90,7 @@ impl<'a> Form<'a> {
 
     /// What was given, as it came.
     pub fn raw(&self, name: &str) -> Option<&'a str> {
-        let value = self.params.get(name);
-        value.filter(|value| !value.trim().is_empty())
+        self.params.get(name).filter(|value| !is_blank(value))
     }
 
     /// A text on one line of at most `max` characters.
@@ -111,8 +109,7 @@ impl<'a> Form<'a> {
         match text {
             None => self.wrong(name),
             Some(text) if text.chars().count() > max => self.too_long(name),
-            // Only control characters: as good as blank.
-            Some(text) => return (!text.trim().is_empty()).then_some(text),
+            Some(text) => return Some(text),
         }
         None
     }
@@ -226,6 +223,14 @@ impl<'a> Form<'a> {
             Err(Failure::Findings(found))
         }
     }
+}
+
+/// Whether nothing is left of a value when it is read as a text. U+0000 is something, though wrong.
+fn is_blank(value: &str) -> bool {
+    let counts = |character: char| character == '\0' || !character.is_control();
+    !value
+        .chars()
+        .any(|character| counts(character) && !character.is_whitespace())
 }
 
 /// Whether the text is a decimal number.

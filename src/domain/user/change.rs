@@ -307,14 +307,19 @@ mod tests {
         user.id = 1001;
         user.username = "John".to_owned();
         let owner = keys::member(OWNERS, account, ACTIVE, 1001);
-        assert_eq!(entries(account, &user).len(), 3);
+        let enrolled = keys::member(ENROLLED, account, "7", 1001);
+        let external = keys::unique(BY_EXTERNAL_ID, account, "X");
+        let before = entries(account, &user);
+        assert_eq!(before[&keys::unique(BY_NAME, account, "john")], Some(1001));
+        for absent in [&owner, &enrolled, &external] {
+            assert!(!before.contains_key(absent), "{absent}");
+        }
         user.account_type = "owner".to_owned();
         user.external_id = Some("X".to_owned());
         user.enroller_id = Some(7);
         let all = entries(account, &user);
-        assert_eq!(all.len(), 6);
-        assert!(all.contains_key(&owner));
-        assert_eq!(all[&keys::unique(BY_NAME, account, "john")], Some(1001));
+        assert_eq!((all[&owner], all[&enrolled]), (None, None));
+        assert_eq!(all[&external], Some(1001));
         user.active = false;
         assert!(!entries(account, &user).contains_key(&owner));
     }

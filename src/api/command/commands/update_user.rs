@@ -1,5 +1,7 @@
 //! `update_user` (`protocols/command-api.md` 4.23).
 
+use zeroize::Zeroizing;
+
 use super::{CommandCall, Outcome};
 use crate::api::command::encode::Reply;
 use crate::api::command::form::Form;
@@ -32,9 +34,9 @@ pub async fn run(call: &CommandCall) -> Outcome {
         form.need(&["userID", "exteral_id", "external_id", "username"]);
     }
     let external_id = form.either(&["exteral_id", "external_id"]);
-    let mut changes = columns(&mut form, external_id);
-    let named = named(&mut form, external_id, &mut changes);
-    let password = user_fields::password(&mut form);
+    let id = form.id("userID");
+    let (mut changes, password) = columns(&mut form, external_id);
+    let named = named(&form, id, external_id, &mut changes);
     let is_denied = NOT_BY_ITSELF.iter().any(|name| form.is_given(name))
         || form.is_given(NOT_CLEARED_BY_ITSELF)
         || form.is_blank(NOT_CLEARED_BY_ITSELF);
@@ -78,9 +80,14 @@ async fn target(call: &CommandCall, tx: &Tx, named: &Named, myself: Option<u64>)
 }
 
 /// Who is named, by `userID`, else by external id, else by username. What names is no new value.
-fn named(form: &mut Form<'_>, external_id: &str, changes: &mut Changes) -> Option<Named> {
+fn named(
+    form: &Form<'_>,
+    id: Option<u64>,
+    external_id: &str,
+    changes: &mut Changes,
+) -> Option<Named> {
     if form.is_given("userID") {
-        return form.id("userID").map(Named::Id);
+        return id.map(Named::Id);
     }
     if form.is_given(external_id) {
         return changes.external_id.take().map(Named::ExternalId);
@@ -88,13 +95,18 @@ fn named(form: &mut Form<'_>, external_id: &str, changes: &mut Changes) -> Optio
     changes.username.take().map(Named::Username)
 }
 
-fn columns(form: &mut Form<'_>, external_id: &str) -> Changes {
-    Changes {
+/// The new values, and the new password.
+fn columns(form: &mut Form<'_>, external_id: &str) -> (Changes, Option<Zeroizing<String>>) {
+    let person = Changes {
         username: checked(form, "username", rules::MAX_EMAIL, rules::is_username),
         first_name: form.text("first_name", rules::MAX_TEXT),
         last_name: form.text("last_name", rules::MAX_TEXT),
         phone: form.text("phone", rules::MAX_PHONE),
         email: checked(form, "email", rules::MAX_EMAIL, words::is_email),
+        ..Changes::default()
+    };
+    let password = user_fields::password(form);
+    let changes = Changes {
         company: cleared(form, "company").or_else(|| form.text("company", rules::MAX_TEXT)),
         account_type: form.text("account_type", rules::MAX_TYPE),
         country: cleared(form, "country").or_else(|| user_fields::country(form)),
@@ -114,8 +126,9 @@ fn columns(form: &mut Form<'_>, external_id: &str) -> Changes {
         active: form.boolean("active"),
         online_status: cleared(form, "online_status")
             .or_else(|| form.typed("online_status", rules::online_status)),
-        password: None,
-    }
+        ..person
+    };
+    (changes, password)
 }
 
 /// A blank value, where that clears.
