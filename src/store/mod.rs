@@ -262,6 +262,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The latest submitted value of `key`.
     async fn get(&self, key: &Key) -> Result<Option<Versioned>, ReadError>;
 
+    /// The latest submitted values of several keys, in their order.
+    async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, ReadError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            found.push(self.get(key).await?);
+        }
+        Ok(found)
+    }
+
     /// At most `limit` keys of `range` in its direction, with their latest submitted values.
     async fn scan(
         &self,

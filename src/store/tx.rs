@@ -265,14 +265,7 @@ impl Tx {
             .get(key)
             .await
             .map_err(|error| read_failed(key.as_str(), error))?;
-        if self.shared.expects {
-            // The first look is the expectation: a later one that differs must make a conflict.
-            self.state()
-                .reads
-                .entry(key.clone())
-                .or_insert(found.as_ref().map(|found| found.version));
-        }
-        Ok(found.map(|found| found.value))
+        Ok(self.noted(key, found))
     }
 
     /// The record under `key`.
@@ -281,6 +274,32 @@ impl Tx {
             Some(bytes) => decode(key, &bytes).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The records under several keys, in their order, own writes included.
+    pub async fn read_all<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<Option<T>>> {
+        let found = self.shared.store.get_all(keys).await;
+        let found = found.map_err(|error| read_failed("several keys", error))?;
+        let mut records = Vec::with_capacity(keys.len());
+        for (key, found) in keys.iter().zip(found) {
+            let bytes = self.noted(key, found);
+            records.push(bytes.map(|bytes| decode(key, &bytes)).transpose()?);
+        }
+        Ok(records)
+    }
+
+    /// What this transaction sees under a key of which the store said this.
+    fn noted(&self, key: &Key, found: Option<Versioned>) -> Option<Bytes> {
+        let mut state = self.state();
+        if let Some(own) = state.writes.get(key) {
+            return own.clone();
+        }
+        if self.shared.expects {
+            // The first look is the expectation: a later one that differs must make a conflict.
+            let version = found.as_ref().map(|found| found.version);
+            state.reads.entry(key.clone()).or_insert(version);
+        }
+        found.map(|found| found.value)
     }
 
     /// At most `limit` keys of `range` with their bytes, own writes included.

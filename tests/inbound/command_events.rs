@@ -45,7 +45,7 @@ async fn events(world: &World, pairs: &str) -> Value {
 #[tokio::test]
 async fn events_are_made_changed_and_deleted() {
     let world = &world().await;
-    let full = calendar(&world).await;
+    let full = calendar(world).await;
     let (reply, said) = call(world, &full).await;
     assert_eq!(reply.body, format!("{SUCCESS}&event_id=1001"));
     assert_eq!(said, [("new_appointment".to_owned(), appointment())]);
@@ -87,7 +87,7 @@ async fn events_are_made_changed_and_deleted() {
 #[tokio::test]
 async fn what_is_wrong_with_an_event_is_told() {
     let world = &world().await;
-    let full = calendar(&world).await;
+    let full = calendar(world).await;
     call(world, &full).await;
     let before = "status=1&status_message=End+Date+Can%27t+be+prior+to+Start+Date.";
     let four = "status=1\
@@ -122,7 +122,7 @@ async fn what_is_wrong_with_an_event_is_told() {
 #[tokio::test]
 async fn events_are_got_by_calendar_lead_time_and_status() {
     let world = &world().await;
-    let full = calendar(&world).await;
+    let full = calendar(world).await;
     let bobs = format!(
         "{INSERT}&lead_id=1002&start_date=2026-02-01+10:00&end_date=2026-02-01+11:00&note=Demo\
          &user_id=1002&status=confirmed"

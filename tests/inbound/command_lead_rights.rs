@@ -6,6 +6,18 @@ use crate::command_leads::{call, said, types};
 use crate::people::{DENIED, NO_RECORD, SUCCESS, add_with_password, field, open, token, world};
 use crate::world::{LOGIN, PASSWORD, World};
 
+const TAKEN: &str = "status=1&status_message=Appointment+schedule+exists+for+this+time.";
+const PAST: &str = "status=1&status_message=Please+Specify+a+date+in+the+future.";
+
+/// Start and end on a day to come.
+fn at(from: &str, to: &str) -> String {
+    format!("start_date=2026-02-01+{from}&end_date=2026-02-01+{to}")
+}
+
+fn made(id: u64) -> String {
+    format!("{SUCCESS}&event_id={id}")
+}
+
 /// A call of a user.
 async fn by(world: &World, token: &str, pairs: &str) -> String {
     open(world, &format!("ai_token={token}&{pairs}")).await.body
@@ -129,12 +141,7 @@ async fn users_see_their_own_leads_and_events_and_leaders_all() {
 async fn users_take_free_times_to_come_with_leads_they_see() {
     let world = &world().await;
     let [olga, alice, bob, _] = team(world).await;
-    let at =
-        |from: &str, to: &str| format!("start_date=2026-02-01+{from}&end_date=2026-02-01+{to}");
     let insert = "ai_command=event_set&mode=insert&lead_id=1001&user_id=1003";
-    let made = |id: u64| format!("{SUCCESS}&event_id={id}");
-    let taken = "status=1&status_message=Appointment+schedule+exists+for+this+time.";
-    let past = "status=1&status_message=Please+Specify+a+date+in+the+future.";
     let order = "status=1&status_message=End+Date+Can%27t+be+prior+to+Start+Date.";
     let now = "start_date=2026-01-15+02:30&end_date=2026-01-15+03:00";
     for (token, pairs, expected) in [
@@ -151,17 +158,17 @@ async fn users_take_free_times_to_come_with_leads_they_see() {
         (
             &alice,
             format!("{insert}&{}", at("10:29", "11:00")),
-            taken.to_owned(),
+            TAKEN.to_owned(),
         ),
         (
             &alice,
             format!("{insert}&{}", at("09:00", "10:01")),
-            taken.to_owned(),
+            TAKEN.to_owned(),
         ),
         (
             &alice,
             format!("{insert}&{}", at("10:00", "10:00")),
-            taken.to_owned(),
+            TAKEN.to_owned(),
         ),
         (
             &alice,
@@ -184,7 +191,7 @@ async fn users_take_free_times_to_come_with_leads_they_see() {
             format!("{insert}&{}", at("10:00", "10:30")),
             made(1005),
         ),
-        (&alice, format!("{insert}&{now}"), past.to_owned()),
+        (&alice, format!("{insert}&{now}"), PAST.to_owned()),
         (
             &alice,
             format!("{insert}&{}", at("12:00", "11:59")),
@@ -192,6 +199,23 @@ async fn users_take_free_times_to_come_with_leads_they_see() {
         ),
     ] {
         assert_eq!(by(world, token, &pairs).await, expected, "{pairs}");
+    }
+}
+
+#[tokio::test]
+async fn users_change_their_own_events_within_the_rules() {
+    let world = &world().await;
+    let [olga, alice, bob, _] = team(world).await;
+    let insert = "ai_command=event_set&mode=insert&lead_id=1001";
+    for (token, pairs) in [
+        (&alice, at("10:00", "10:30")),
+        (&alice, at("10:30", "11:00")),
+        (&alice, at("09:00", "10:00")),
+        (&alice, format!("status=cancelled&{}", at("10:00", "10:30"))),
+        (&olga, at("10:00", "10:30")),
+    ] {
+        let answer = by(world, token, &format!("{insert}&{pairs}")).await;
+        assert!(answer.starts_with(SUCCESS), "{answer}");
     }
     let update = "ai_command=event_set&mode=update&event_id=";
     let delete = "ai_command=event_set&mode=delete&event_id=1001";
@@ -202,12 +226,12 @@ async fn users_take_free_times_to_come_with_leads_they_see() {
         (
             &alice,
             format!("{update}1002&{}", at("10:15", "11:00")),
-            taken.to_owned(),
+            TAKEN.to_owned(),
         ),
         (
             &alice,
             format!("{update}1004&status=confirmed"),
-            taken.to_owned(),
+            TAKEN.to_owned(),
         ),
         (
             &alice,
@@ -217,7 +241,7 @@ async fn users_take_free_times_to_come_with_leads_they_see() {
         (
             &alice,
             format!("{update}1002&start_date=2026-01-01"),
-            past.to_owned(),
+            PAST.to_owned(),
         ),
         (&bob, delete.to_owned(), DENIED.to_owned()),
         (&alice, delete.to_owned(), made(1001)),

@@ -114,19 +114,31 @@ pub async fn find(
     let texts: Vec<String> = wanted.texts.iter().map(|text| fold(text)).collect();
     let condition = wanted.condition();
     let mut search = Search::new(tx, account, KIND, Order::NewestFirst, &condition);
+    let shown = skip..skip.saturating_add(take);
     let (mut leads, mut total) = (Vec::new(), 0);
-    while let Some(id) = search.next().await? {
-        let is_shown = (skip..skip.saturating_add(take)).contains(&total);
-        if is_shown || !search.is_exact() {
-            let lead: Option<Lead> = search.record(id).await?;
-            let Some(lead) = lead.filter(|lead| wanted.meets(lead, &texts)) else {
-                continue;
-            };
-            if is_shown {
+    loop {
+        let mut some = search.some().await?;
+        if some.is_empty() {
+            break;
+        }
+        if search.is_exact() {
+            // Each of them counts, so only what is shown is read.
+            let first = total;
+            total += some.len();
+            let mut number = first..;
+            some.retain(|_| number.next().is_some_and(|number| shown.contains(&number)));
+        }
+        let records: Vec<Option<Lead>> = search.records(&some).await?;
+        for lead in records.into_iter().flatten() {
+            if search.is_exact() {
                 leads.push(lead);
+            } else if wanted.meets(&lead, &texts) {
+                if shown.contains(&total) {
+                    leads.push(lead);
+                }
+                total += 1;
             }
         }
-        total += 1;
     }
     Ok(Found {
         leads,

@@ -185,9 +185,14 @@ pub async fn find(tx: &Tx, account: AccountId, mut wanted: Wanted, take: usize) 
     }
     let condition = Condition::All(wanted.conditions());
     let mut search = Search::new(tx, account, KIND, Order::OldestFirst, &condition);
-    while let Some(id) = search.next().await? {
-        let user: Option<User> = search.record(id).await?;
-        if let Some(user) = user.filter(|user| wanted.meets(user)) {
+    loop {
+        let some = search.some().await?;
+        if some.is_empty() {
+            break;
+        }
+        let users: Vec<Option<User>> = search.records(&some).await?;
+        let users = users.into_iter().flatten();
+        for user in users.filter(|user| wanted.meets(user)) {
             found.total += 1;
             if found.users.len() < take {
                 found.users.push(user);

@@ -249,6 +249,35 @@ impl Store for SledStore {
         Ok(found)
     }
 
+    async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, ReadError> {
+        let generation = self.shared.generation()?;
+        let queued: Vec<_> = {
+            let front = self.shared.front();
+            keys.iter().map(|key| front.get(key)).collect()
+        };
+        let wanted: Vec<Option<Key>> = keys
+            .iter()
+            .zip(&queued)
+            .map(|(key, queued)| queued.is_none().then(|| key.clone()))
+            .collect();
+        // One hand-over for all of them.
+        let read = move |disk: &Disk| -> Result<Vec<_>, ReadError> {
+            let get = |key: &Option<Key>| match key {
+                Some(key) => disk.get(key.as_str().as_bytes()),
+                None => Ok(None),
+            };
+            wanted.iter().map(get).collect()
+        };
+        let stored = self.shared.readers.ask(generation, read).await?;
+        let latest = queued.into_iter().zip(stored);
+        Ok(latest
+            .map(|(queued, stored)| match queued {
+                Some((version, value)) => value.map(|value| Versioned { version, value }),
+                None => stored,
+            })
+            .collect())
+    }
+
     async fn scan(
         &self,
         range: &KeyRange,

@@ -1,0 +1,151 @@
+//! The walk over lists of ids: how they are met, and which one has to be read on.
+//!
+//! Owns the meeting of lists, in one order of their ids. Pure. Does not know what is in the lists,
+//! nor how they are read.
+
+use bytes::Bytes;
+
+use crate::store::KeyRange;
+
+/// Lists of one needle's grams that are walked: more would cost more keys than they save records.
+const KEPT_GRAMS: usize = 2;
+
+/// One list of ids and the part of it that is in memory.
+#[derive(Debug)]
+pub struct List {
+    pub range: KeyRange,
+    pub page: Vec<(u64, Bytes)>,
+    pub at: usize,
+    /// Nothing is behind the page.
+    pub ended: bool,
+    pub size: usize,
+    pub max_size: usize,
+}
+
+impl List {
+    pub fn new(range: KeyRange, (size, max_size): (usize, usize)) -> Self {
+        Self {
+            range,
+            page: Vec::new(),
+            at: 0,
+            ended: false,
+            size,
+            max_size,
+        }
+    }
+
+    /// The first rank of the page at or behind `from`. Ranks before it are never asked for again.
+    pub fn seek(&mut self, from: u64) -> Option<u64> {
+        let behind = self.page[self.at..].partition_point(|(rank, _)| *rank < from);
+        self.at += behind;
+        self.page.get(self.at).map(|(rank, _)| *rank)
+    }
+
+    /// What is stored under the rank that was just found.
+    pub fn value(&self, rank: u64) -> Bytes {
+        let found = self.page.get(self.at).filter(|(found, _)| *found == rank);
+        found.map_or_else(Bytes::new, |(_, value)| value.clone())
+    }
+
+    /// How many ids of a million are in it, by its first page from `origin` on. One that is in
+    /// memory whole costs nothing more.
+    pub fn density(&self, origin: u64) -> u64 {
+        match self.page.last() {
+            Some((last, _)) if !self.ended => {
+                (self.page.len() as u64).saturating_mul(1_000_000) / (last - origin + 1)
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// How lists are met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    List(usize),
+    /// The lists of one needle's grams: the record will be asked, so some of them will do.
+    Grams(Vec<usize>),
+    All(Vec<Node>),
+    Any(Vec<Node>),
+}
+
+/// What a look at the lists comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Found(u64),
+    End,
+    /// This list must be read on from this rank first.
+    Read(usize, u64),
+}
+
+impl Node {
+    /// The least rank at or behind `from` that is in these lists.
+    pub fn next(&self, lists: &mut [List], from: u64) -> Step {
+        match self {
+            Self::List(number) => {
+                let list = &mut lists[*number];
+                match list.seek(from) {
+                    Some(rank) => Step::Found(rank),
+                    None if list.ended => Step::End,
+                    None => Step::Read(*number, from),
+                }
+            }
+            Self::Grams(numbers) => {
+                let nodes: Vec<Self> = numbers.iter().copied().map(Self::List).collect();
+                Self::meet(&nodes, lists, from)
+            }
+            Self::All(nodes) => Self::meet(nodes, lists, from),
+            Self::Any(nodes) => {
+                let mut least = Step::End;
+                for node in nodes {
+                    match (node.next(lists, from), least) {
+                        (Step::Read(list, from), _) => return Step::Read(list, from),
+                        (Step::Found(rank), Step::Found(known)) if known <= rank => {}
+                        (Step::Found(rank), _) => least = Step::Found(rank),
+                        (Step::End, _) => {}
+                    }
+                }
+                least
+            }
+        }
+    }
+
+    /// Keeps the thinnest lists of each needle.
+    pub fn thin_out(&mut self, lists: &[List], origin: u64) {
+        match self {
+            Self::List(_) => {}
+            Self::Grams(numbers) => {
+                numbers.sort_by_key(|number| lists[*number].density(origin));
+                numbers.truncate(KEPT_GRAMS);
+                *self = Self::All(numbers.iter().copied().map(Self::List).collect());
+            }
+            Self::All(nodes) | Self::Any(nodes) => {
+                for node in nodes {
+                    node.thin_out(lists, origin);
+                }
+            }
+        }
+    }
+
+    /// Lists seek each other's ranks until they agree.
+    fn meet(nodes: &[Node], lists: &mut [List], from: u64) -> Step {
+        let mut wanted = from;
+        let mut agreed = 0;
+        while agreed < nodes.len() {
+            for node in nodes {
+                match node.next(lists, wanted) {
+                    Step::Found(rank) if rank == wanted => agreed += 1,
+                    Step::Found(rank) => {
+                        wanted = rank;
+                        agreed = 1;
+                    }
+                    other => return other,
+                }
+                if agreed == nodes.len() {
+                    break;
+                }
+            }
+        }
+        Step::Found(wanted)
+    }
+}
