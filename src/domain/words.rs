@@ -40,7 +40,8 @@ pub fn multi_line(raw: &str) -> Option<String> {
 
 /// The form in which names, usernames, tags and searched texts are compared.
 pub fn fold(text: &str) -> String {
-    text.to_lowercase()
+    // Letter by letter: a Greek sigma must not depend on what follows it.
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// Whether the text is an e-mail address: one `@`, 1-64 characters without space or control before
@@ -75,6 +76,12 @@ mod tests {
             Some(" x\t\r\ny ")
         );
         assert_eq!(multi_line("\0"), None);
+    }
+
+    #[test]
+    fn texts_are_folded_letter_by_letter() {
+        assert_eq!(fold("ÄÖ ΟΔΟΣ"), "äö οδοσ");
+        assert_eq!(fold("ΟΔΟΣ 1"), format!("{} 1", fold("ΟΔΟΣ")));
     }
 
     #[test]

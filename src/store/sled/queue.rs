@@ -443,7 +443,7 @@ impl Front {
 fn write_cost(write: &Write) -> usize {
     match write {
         Write::Put(key, value) => redo::cost(key.as_str().len(), value.len()),
-        Write::Delete(key) => redo::cost(key.as_str().len(), 0),
+        Write::Delete(key) => redo::cost_of_removal(key.as_str().len()),
     }
 }
 

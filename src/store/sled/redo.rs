@@ -30,17 +30,31 @@ const STAGED: &[u8] = b"redo/";
 pub const PIECE: usize = 384 << 10;
 /// The longest value of one stored key, nearly.
 const STORED: usize = 4096;
+/// Values of a page, at most, and what sled adds to each, about.
+const PAGE: usize = 17;
+const ADDED: usize = 8;
 
-/// About what changing one key to a value of this length writes at most: itself, its page of up to
-/// 17 such values again after every ten changes, and both halves when that is split; the constant
-/// stands for pages of small values. Moving a page out of a segment that is being emptied comes on
+/// About what setting one key to a value of this length writes at most: itself, its page again
+/// after every ten changes, and both halves when that is split. The other values of a page are
+/// about as long, because keys lie among those of their kind; a page of long ones is written again
+/// more seldom than its share here. Moving a page out of a segment that is being emptied comes on
 /// top, at most one for a change, which is why a segment is five times as large as a piece.
 pub fn cost(key: usize, value: usize) -> usize {
-    4 * (key + value) + STORED * value.div_ceil(STORED).max(1)
+    let own = key + value;
+    let page = (PAGE * (own + ADDED)).min(STORED * value.div_ceil(STORED).max(1));
+    4 * own + page
+}
+
+/// The same of removing a key: how long its value was, and so its page, is not known.
+pub fn cost_of_removal(key: usize) -> usize {
+    4 * key + STORED
 }
 
 fn cost_of((key, value): &Op) -> usize {
-    cost(key.len(), value.as_ref().map_or(0, Vec::len))
+    match value {
+        Some(value) => cost(key.len(), value.len()),
+        None => cost_of_removal(key.len()),
+    }
 }
 
 /// Cuts changes into pieces that may be applied one by one.
@@ -138,7 +152,7 @@ pub fn finish(
         let (mut batch, mut found, mut costs) = (sled::Batch::default(), false, 0);
         for key in tree.scan_prefix(STAGED).keys() {
             let key = key.map_err(|error| failed(&error))?;
-            costs += cost(key.len(), 0);
+            costs += cost_of_removal(key.len());
             batch.remove(key);
             found = true;
             if costs > PIECE {
