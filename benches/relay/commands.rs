@@ -108,10 +108,8 @@ async fn timed(
         let begin = Instant::now();
         let answer = call(sender, signed(account, pairs)).await?;
         times.push(u64::try_from(begin.elapsed().as_nanos())?);
-        let found = answer.split('&').find_map(|pair| {
-            let pair = pair.strip_prefix("total_results=");
-            pair.or_else(|| answer.split("num_results=").nth(1)?.split('&').next())
-        });
+        let found = |name: &str| answer.split('&').find_map(|pair| pair.strip_prefix(name));
+        let found = found("total_results=").or_else(|| found("num_results="));
         found.unwrap_or_default().clone_into(&mut total);
     }
     let name = format!("{name}: {total} match, first page");

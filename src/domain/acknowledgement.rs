@@ -24,7 +24,7 @@ pub const MAX_RANGES: usize = 10_000;
 const MAX_ORDERS: usize = MAX_RANGES;
 
 /// Rising, inclusive ranges apart from each other, over all of `ranges`.
-fn joined(mut ranges: Vec<(Seq, Seq)>) -> Vec<(Seq, Seq)> {
+pub fn joined(mut ranges: Vec<(Seq, Seq)>) -> Vec<(Seq, Seq)> {
     ranges.sort_unstable();
     let mut joined: Vec<(Seq, Seq)> = Vec::with_capacity(ranges.len());
     for (first, end) in ranges {

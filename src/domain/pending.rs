@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::acknowledgement::MAX_RANGES;
+use super::acknowledgement::{MAX_RANGES, joined};
 use super::endpoint::Endpoint;
 use crate::error::{Error, Result};
-use crate::id::Seq;
+use crate::id::{MessageId, Seq};
 use crate::live::Backlog;
 use crate::store::{Message, ReadError, Store};
 
@@ -49,6 +49,24 @@ impl<'a> Pending<'a> {
         (above || within(&self.backlog.open, seq))
             && !within(&self.backlog.acked, seq)
             && !within(&self.ordered, seq)
+    }
+
+    /// The same without these, which are ordered now; rising.
+    #[must_use]
+    pub fn without(mut self, seqs: &[Seq]) -> Self {
+        self.ordered.extend(seqs.iter().map(|seq| (*seq, *seq)));
+        self.ordered = joined(self.ordered);
+        self
+    }
+
+    /// The pending message with this id, which is compared whole.
+    pub async fn named(&self, store: &dyn Store, id: MessageId) -> Result<Option<Arc<Message>>> {
+        let page = store
+            .read_log(self.endpoint.account, id.seq(), 1, 1)
+            .await
+            .map_err(unreadable)?;
+        let mut found = page.messages.into_iter();
+        Ok(found.find(|message| message.id == id && self.holds(message)))
     }
 
     /// How many messages wait to be acknowledged.

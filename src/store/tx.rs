@@ -112,9 +112,14 @@ impl Database {
             let turns = self.turns.take(accounts).await;
             let tx = self.begin(true);
             let value = body(tx.clone()).await?;
-            let commit = tx.into_commit(accounts, essential);
+            let mut commit = tx.into_commit(accounts, essential);
             if commit.writes.is_empty() && commit.appends.is_empty() {
-                return Ok(value);
+                if commit.reads.is_empty() && commit.ranges.is_empty() {
+                    return Ok(value);
+                }
+                // It may have read what is submitted and not durable yet, and its answer must not
+                // outlive that: it takes its place in the order, with nothing to write.
+                commit.essential = true;
             }
             let receipt = self.store.submit(commit);
             drop(turns);
@@ -484,4 +489,38 @@ pub fn decode<T: DeserializeOwned>(key: &Key, bytes: &[u8]) -> Result<T> {
         tracing::error!(%key, %error, "a stored record cannot be decoded");
         Error::internal()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::store::keys;
+    use crate::store::memory::MemoryStore;
+
+    #[test]
+    fn an_answer_that_changes_nothing_waits_for_what_it_has_read() {
+        const A: AccountId = AccountId::from_number(1);
+        let store = Arc::new(MemoryStore::stepped());
+        let clock = Clock::manual(Timestamp(1));
+        let database = Database::new(store.clone(), clock, Entropy::seeded(1));
+        let key = &keys::counter(A, "x");
+        let accounts = &[A];
+        let mut writing =
+            pin!(database.transact(accounts, |tx| async move { tx.put(key.clone(), &7) }));
+        let mut reading =
+            pin!(database.transact(accounts, |tx| async move { tx.read::<u64>(key).await }));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(writing.as_mut().poll(&mut context).is_pending());
+        // It finds what is not on the disk yet, and so says nothing.
+        assert!(reading.as_mut().poll(&mut context).is_pending());
+        assert!(store.step() && store.step() && !store.step());
+        assert_eq!(writing.poll(&mut context), Poll::Ready(Ok(())));
+        assert_eq!(reading.poll(&mut context), Poll::Ready(Ok(Some(7))));
+        // What touches nothing waits for nothing.
+        let nothing = pin!(database.transact(accounts, |_| async { Ok(()) }));
+        assert_eq!(nothing.poll(&mut context), Poll::Ready(Ok(())));
+    }
 }

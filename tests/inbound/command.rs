@@ -147,6 +147,22 @@ async fn a_missing_or_unknown_command_says_so() {
         world.command("ai_command=Ping").await.body,
         "status=1&status_message=Unknown+command+%22Ping%22"
     );
+    // White space around a name does not count, whoever looks at it.
+    assert_eq!(
+        world
+            .send("POST", "/service", &[], "ai_command=+validate_user")
+            .await
+            .body,
+        FAILED,
+        "no host of the account, and no default"
+    );
+    assert!(
+        world
+            .command("ai_command=+ping+")
+            .await
+            .body
+            .starts_with("status=0&")
+    );
     let long = format!("ai_command={}", "x".repeat(10_000));
     assert!(world.command(&long).await.body.len() < 200);
 }

@@ -145,6 +145,22 @@ async fn own_messages_are_refused_by_field() {
     let before = world.logged().await;
     let long = format!("command=x&data={}", "x".repeat(64 * 1024 + 1));
     let wide = format!("command=x&data={}", "%C3%A4".repeat(40_000));
+    // What goes to the log is what was given, so that is what is bounded.
+    let deleted = format!(
+        "command=x&data=%7B%22a%22%3A%22{}%22%7D",
+        "%7F".repeat(70_000)
+    );
+    let key = format!("command=x&data=1&idempotency_key={}", "k".repeat(65));
+    for (pairs, texts) in [
+        (&deleted, &["Value of parameter \"data\" is too long"]),
+        (
+            &key,
+            &["Value of parameter \"idempotency_key\" is too long"],
+        ),
+    ] {
+        let call = format!("ai_command=command_center_receive_command&{pairs}");
+        assert_eq!(pairs_of_messages(&world.command(&call).await.body), texts);
+    }
     for (pairs, texts) in [
         (
             "",

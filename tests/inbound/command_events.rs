@@ -137,6 +137,9 @@ async fn events_are_got_by_calendar_lead_time_and_status() {
         ("&page_size=2&page_number=9", json!(["0", "3", []])),
         ("&user_id=1001", json!(["2", "2", [1002, 1003]])),
         ("&user_id=7", json!(["0", "0", []])),
+        // The numbers below 1 are nobody's.
+        ("&user_id=0", json!(["0", "0", []])),
+        ("&user_id=-5", json!(["0", "0", []])),
         ("&lead_id=1002", json!(["1", "1", [1001]])),
         ("&lead_id=1001&status=pending", json!(["1", "1", [1003]])),
         ("&lead_id=1001&user_id=1002", json!(["0", "0", []])),

@@ -80,6 +80,17 @@ async fn every_row_of_an_order_is_checked() {
              ERROR: Required parameter \"tax\" missing"
         )
     );
+    // In the order of the table.
+    let two = world
+        .command(&format!("{ORDER}&merchant_id=x&date_added=soon"))
+        .await;
+    assert_eq!(
+        two.body,
+        failed(
+            "Invalid value for parameter \"date_added\"; \
+             Invalid value for parameter \"merchant_id\""
+        )
+    );
     let products = |text: &str| {
         let text: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
         format!("products={text}")

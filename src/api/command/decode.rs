@@ -43,19 +43,6 @@ impl Params {
         }
     }
 
-    /// The same with the credentials of `outer`, if it has none of its own.
-    #[must_use]
-    pub fn or_credentials(mut self, outer: &Self, names: &[&str]) -> Self {
-        if names.iter().all(|name| self.credential(name).is_none()) {
-            for name in names {
-                if let Some(value) = outer.credential(name) {
-                    self.body.insert((*name).to_owned(), value.to_owned());
-                }
-            }
-        }
-        self
-    }
-
     /// A credential, taken as it is from the first place where it is not blank.
     pub fn credential(&self, name: &str) -> Option<&str> {
         [&self.body, &self.query]

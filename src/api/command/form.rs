@@ -133,10 +133,11 @@ impl<'a> Form<'a> {
         })
     }
 
-    /// The integer id of an entity; a negative one is 0, which none has.
+    /// The integer id of an entity; none has one below 1, nor the greatest, which stands for those.
     pub fn id(&mut self, name: &str) -> Option<u64> {
         let id = self.integer(name)?;
-        Some(u64::try_from(id).unwrap_or(0))
+        let id = if id < 1 { i64::MAX } else { id };
+        Some(id.unsigned_abs())
     }
 
     /// An integer from `least` to `most`.

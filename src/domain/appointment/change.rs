@@ -160,13 +160,30 @@ pub async fn delete(
     notice::deleted(tx, account, &after, lead, actor).await
 }
 
+/// How many more appointments a call may move.
+#[derive(Debug)]
+pub struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(MAX_AT_ONCE)
+    }
+}
+
 /// Moves the appointments of a lead to another one. Gives how many there were.
-pub async fn move_all(tx: &Tx, account: AccountId, from: u64, to: u64) -> Result<u64> {
+pub async fn move_all(
+    tx: &Tx,
+    account: AccountId,
+    from: u64,
+    to: u64,
+    room: &mut Room,
+) -> Result<u64> {
     let range = keys::members(OF_LEAD, account, &from.to_string());
-    let found = tx.scan(&range, MAX_AT_ONCE + 1).await?;
-    if found.len() > MAX_AT_ONCE {
+    let found = tx.scan(&range, room.0 + 1).await?;
+    if found.len() > room.0 {
         return Err(Error::conflict("Too many appointments for one call"));
     }
+    room.0 -= found.len();
     let mut moved = 0;
     for id in found.iter().filter_map(|(key, _)| keys::id_of(key)) {
         let Some(before) = live(tx, account, id).await? else {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub use change::{Changes, NewAppointment, create, delete, insert, move_all, update};
+pub use change::{Changes, NewAppointment, Room, create, delete, insert, move_all, update};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};

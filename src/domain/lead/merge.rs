@@ -49,6 +49,7 @@ pub async fn merge(
         ..Totals::default()
     };
     let mut room = note::Room::default();
+    let mut events = appointment::Room::default();
     // They give their unique values free before the survivor takes them.
     for source in &taken {
         let mut gone = source.clone();
@@ -58,7 +59,8 @@ pub async fn merge(
         gone.updated_at = tx.now();
         save(tx, account, Some(source), &gone)?;
         totals.notes_moved += note::move_all(tx, account, source.id, survivor, &mut room).await?;
-        totals.events_moved += appointment::move_all(tx, account, source.id, survivor).await?;
+        totals.events_moved +=
+            appointment::move_all(tx, account, source.id, survivor, &mut events).await?;
     }
     save(tx, account, Some(&before), &after)?;
     let data = notice::TakenOver::of(&after, &taken, &filled, actor);

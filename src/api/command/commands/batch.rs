@@ -10,6 +10,8 @@ use crate::error::Result;
 
 /// Calls of one batch.
 const MAX_ITEMS: usize = 100;
+/// Bytes of answers after which no further call of a batch is run.
+const MAX_BYTES: usize = 8 << 20;
 
 pub async fn run(call: &CommandCall) -> Outcome {
     let mut form = call.form();
@@ -17,8 +19,16 @@ pub async fn run(call: &CommandCall) -> Outcome {
     let items = form.body("json", items);
     form.finish()?;
     let mut elements = Vec::new();
+    let mut bytes = 0;
     for params in items.unwrap_or_default() {
-        elements.push(element(call, params).await?);
+        let element = if bytes < MAX_BYTES {
+            element(call, params).await?
+        } else {
+            // Not run: its answer could not be taken any more.
+            encode::failed_element(&["Request is too large".to_owned()])?
+        };
+        bytes += element.get().len();
+        elements.push(element);
     }
     let reply = Reply::new("Success").json("response", &elements)?;
     Ok(Done::Reply(reply))

@@ -12,19 +12,26 @@ use crate::error::Error;
 use crate::json::{self, Shape};
 use crate::store::tx::encode;
 
+/// Characters of an `idempotency_key`.
+const MAX_KEY: usize = 64;
+
 pub async fn run(call: &CommandCall) -> Outcome {
     let mut form = call.form();
     form.need(&["command"]);
     form.need(&["data"]);
     let event_type = form.typed("command", |text| is_own(text).then(|| text.to_owned()));
     let data = form.lines("data", MAX_JSON);
-    if data.as_ref().is_some_and(|data| data.len() > MAX_JSON) {
+    let raw = form.raw("data").unwrap_or_default();
+    if data.is_some() && raw.len() > MAX_JSON {
         form.too_long("data");
     }
-    let idempotency_key = form.typed("idempotency_key", |text| {
-        idempotency::is_valid(text).then(|| text.to_owned())
-    });
-    let raw = form.raw("data").unwrap_or_default();
+    let idempotency_key = form.text("idempotency_key", MAX_KEY);
+    if idempotency_key
+        .as_deref()
+        .is_some_and(|key| !idempotency::is_valid(key))
+    {
+        form.wrong("idempotency_key");
+    }
     form.finish()?;
     let message = &[NewMessage {
         event_type: event_type.unwrap_or_default(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{CommandCall, Failure, Outcome};
+use super::{CommandCall, Done, Failure, Outcome};
 use crate::api::command::encode::Reply;
 use crate::domain::acknowledgement::{self, MAX_RANGES};
 use crate::domain::endpoint::{self, Endpoint};
@@ -14,7 +14,7 @@ use crate::domain::pending::Pending;
 use crate::error::{Error, Kind, Result};
 use crate::id::{EndpointId, MessageId, Seq};
 use crate::live::Backlog;
-use crate::store::{Message, Tx, keys};
+use crate::store::{Message, Store, Tx, keys};
 
 /// Ids of one acknowledgement.
 const MAX_ACKNOWLEDGED: usize = 1000;
@@ -39,48 +39,59 @@ pub async fn run(call: &CommandCall) -> Outcome {
     let Some(login) = call.caller().login.as_deref() else {
         return Err(Error::forbidden("Permission denied").into());
     };
-    let wanted = &wanted(call)?;
-    let id = named(&call.view(), call, login, wanted.endpoint.as_deref()).await?;
-    let (backlog, pending) = &now(call, id).await?;
-    let (account, store) = (call.account.id, call.core().db.store());
-    let reply = call.commit_order(|tx| async move {
-        let endpoint = &endpoint::load(&tx, account, id).await?;
-        let ordered = acknowledgement::waiting(&tx, account, id).await?;
-        let room = MAX_RANGES / 2;
-        let before = Pending::new(endpoint, backlog, ordered);
-        let mut seqs = Vec::new();
-        for id in &wanted.ack {
-            let page = store.read_log(account, id.seq(), 1, 1).await;
-            let found = page.map_err(|_| Error::unavailable("The store cannot be read now"))?;
-            let named = found.messages.iter().find(|message| message.id == *id);
-            seqs.extend(
-                named
-                    .filter(|found| before.holds(found))
-                    .map(|found| found.seq()),
-            );
-        }
-        if let Some(through) = wanted.through {
-            seqs.extend(before.through(store.as_ref(), through.seq(), room).await?);
-        }
-        seqs.sort_unstable();
-        seqs.dedup();
-        acknowledgement::order(&tx, account, id, &seqs)
+    let wanted = wanted(call)?;
+    let (view, store) = (&call.view(), call.core().db.store().as_ref());
+    let id = named(view, call, login, wanted.endpoint.as_deref()).await?;
+    let account = call.account.id;
+    let endpoint = endpoint::load(view, account, id).await?;
+    // The orders before the backlog: what the relay settles in between is then in neither.
+    let ordered = acknowledgement::waiting(view, account, id).await?;
+    let (backlog, pending) = now(call, id).await?;
+    let before = Pending::new(&endpoint, &backlog, ordered);
+    let seqs = &acknowledged(&before, store, &wanted).await?;
+    let after = before.without(seqs);
+    let messages = listed(&after, store, &wanted).await?;
+    let remaining = pending.saturating_sub(after.ordered() + messages.len() as u64);
+    let views = messages.iter().map(view_of).collect::<Result<Vec<_>>>()?;
+    let reply = &Reply::new("Success")
+        .integer("acknowledged", seqs.len() as u64)
+        .integer("num_results", messages.len() as u64)
+        .integer("remaining", remaining)
+        .json("messages", &views)?;
+    if seqs.is_empty() {
+        return Ok(Done::Reply(reply.clone()));
+    }
+    // Stored even at a disk limit: what is acknowledged makes room.
+    call.commit_order(|tx| async move {
+        acknowledgement::order(&tx, account, id, seqs)
             .await
             .map_err(out_of_turn)?;
-        let ordered = acknowledgement::waiting(&tx, account, id).await?;
-        let after = Pending::new(endpoint, backlog, ordered);
-        let messages = listed(&after, store.as_ref(), wanted).await?;
-        let remaining = pending.saturating_sub(after.ordered() + messages.len() as u64);
-        Reply::new("Success")
-            .integer("acknowledged", seqs.len() as u64)
-            .integer("num_results", messages.len() as u64)
-            .integer("remaining", remaining)
-            .json(
-                "messages",
-                &messages.iter().map(view).collect::<Result<Vec<_>>>()?,
-            )
-    });
-    reply.await
+        Ok(reply.clone())
+    })
+    .await
+}
+
+/// The pending messages that are acknowledged, rising.
+async fn acknowledged(
+    pending: &Pending<'_>,
+    store: &dyn Store,
+    wanted: &Wanted,
+) -> Result<Vec<Seq>> {
+    let mut seqs = Vec::new();
+    for id in &wanted.ack {
+        let found = pending.named(store, *id).await?;
+        seqs.extend(found.map(|message| message.seq()));
+    }
+    if let Some(through) = wanted.through {
+        seqs.extend(
+            pending
+                .through(store, through.seq(), MAX_RANGES / 2)
+                .await?,
+        );
+    }
+    seqs.sort_unstable();
+    seqs.dedup();
+    Ok(seqs)
 }
 
 fn wanted(call: &CommandCall) -> Result<Wanted, Failure> {
@@ -156,7 +167,7 @@ fn out_of_turn(error: Error) -> Error {
 
 async fn listed(
     pending: &Pending<'_>,
-    store: &dyn crate::store::Store,
+    store: &dyn Store,
     wanted: &Wanted,
 ) -> Result<Vec<Arc<Message>>> {
     let (mut messages, mut bytes) = (Vec::new(), 0);
@@ -180,7 +191,7 @@ struct View<'a> {
     timestamp: String,
 }
 
-fn view(message: &Arc<Message>) -> Result<View<'_>> {
+fn view_of(message: &Arc<Message>) -> Result<View<'_>> {
     let data = serde_json::from_slice(&message.data).map_err(|_| {
         tracing::error!(id = %message.id, "a stored message is not JSON");
         Error::internal()

@@ -72,7 +72,7 @@ fn read(form: &mut Form<'_>, mode: Option<Mode>, call: &CommandCall) -> Given {
     let lead = Target::optional(form);
     let start = form.time(form.either(&START));
     let end = form.time(form.either(&END));
-    let note = form.text(form.either(&NOTE), MAX_NOTE);
+    let note = form.lines(form.either(&NOTE), MAX_NOTE);
     let status = form.typed(form.either(&STATUS), Status::named);
     let user_id = form.id("user_id");
     // A user has a calendar of its own, and no other.

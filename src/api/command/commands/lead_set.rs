@@ -20,13 +20,14 @@ pub async fn run(call: &CommandCall) -> Outcome {
         "update" => Some(Mode::Update),
         _ => None,
     });
+    let is_known = mode.is_some();
     let mode = mode.unwrap_or(Mode::Insert);
     let target = match mode {
         Mode::Insert => None,
         _ => Target::read(&mut form),
     };
     let full_name = form.text("full_name", MAX_NAME);
-    if mode == Mode::Insert && full_name.is_none() && !lead_fields::are_given(&form) {
+    if is_known && mode == Mode::Insert && full_name.is_none() && !lead_fields::are_given(&form) {
         form.refuse(NOTHING);
     }
     let mut fields = lead_fields::read(&mut form, &call.account.settings, mode);

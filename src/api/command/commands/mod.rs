@@ -36,6 +36,7 @@ use std::pin::Pin;
 use super::call::{CommandCall, Done};
 use super::form::Form;
 use crate::domain::actor::Rights;
+use crate::domain::words;
 use crate::error::Error;
 
 /// What a command comes to.
@@ -143,6 +144,8 @@ const TABLE: &[Command] = &[
 
 /// The command of this name, as far as it is known.
 pub fn find(name: &str) -> Option<&'static Command> {
+    // As it is compared when it is run.
+    let name = words::single_line(name)?;
     TABLE.iter().find(|command| command.name == name)
 }
 

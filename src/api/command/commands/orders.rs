@@ -29,23 +29,27 @@ pub async fn create(call: &CommandCall) -> Outcome {
     let products = products(&mut form).unwrap_or_default();
     let mut money = |name| amount(&mut form, name).unwrap_or_default();
     let (total, shipping, tax) = (money("total"), money("shipping"), money("tax"));
+    // In the table's order, which is that of the findings.
+    let external_id = form.text("external_id", MAX_SHORT);
+    let admin_comments = form.lines("admin_comments", MAX_LONG).unwrap_or_default();
     let payment_status = form.typed("payment_status", |text| {
         let known = |status: &&&str| status.eq_ignore_ascii_case(text);
         PAYMENT_STATUSES.iter().find(known).copied()
     });
+    let date_added = form.time("date_added");
     let order = &NewOrder {
         user_id,
-        external_id: form.text("external_id", MAX_SHORT),
+        external_id,
         products,
         total,
         shipping,
         tax,
-        admin_comments: form.lines("admin_comments", MAX_LONG).unwrap_or_default(),
+        admin_comments,
         payment_status: payment_status.unwrap_or("PENDING").to_owned(),
         merchant_id: form.id("merchant_id"),
         billing_addr: address(&mut form, "billing_addr"),
         shipping_addr: address(&mut form, "shipping_addr"),
-        date_added: form.time("date_added"),
+        date_added,
     };
     form.finish()?;
     let account = &call.account;
@@ -90,7 +94,7 @@ pub async fn checkout(call: &CommandCall) -> Outcome {
         price,
         success_url: address_of_page(&mut form, "success_url").unwrap_or_default(),
         callback_url: address_of_page(&mut form, "callback_url").unwrap_or_default(),
-        notes: form.lines("notes", MAX_LONG),
+        notes: form.text("notes", MAX_LONG),
     };
     form.finish()?;
     let account = &call.account;

@@ -55,8 +55,7 @@ fn reply(account: &Account, user: &User) -> Reply {
         "" => "F",
         letters => letters,
     };
-    let contact_id = user.contact_id.map(|id| id.to_string());
-    Reply::new("Success")
+    let reply = Reply::new("Success")
         .integer("user_id", user.id)
         .text("external_id", user.external_id.clone().unwrap_or_default())
         .text("username", &user.username)
@@ -69,6 +68,9 @@ fn reply(account: &Account, user: &User) -> Reply {
         .text("account_type", &user.account_type)
         .text("date_added", date_added)
         .text("active", if user.active { "1" } else { "0" })
-        .text("online_status", online_status)
-        .text("contact_id", contact_id.unwrap_or_default())
+        .text("online_status", online_status);
+    match user.contact_id {
+        Some(id) => reply.integer("contact_id", id),
+        None => reply.text("contact_id", ""),
+    }
 }
