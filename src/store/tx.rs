@@ -114,7 +114,8 @@ impl Database {
             let value = body(tx.clone()).await?;
             let mut commit = tx.into_commit(accounts, essential);
             if commit.writes.is_empty() && commit.appends.is_empty() {
-                if commit.reads.is_empty() && commit.ranges.is_empty() {
+                // What is essential answers nobody who would take it for a promise.
+                if essential || (commit.reads.is_empty() && commit.ranges.is_empty()) {
                     return Ok(value);
                 }
                 // It may have read what is submitted and not durable yet, and its answer must not
