@@ -197,7 +197,7 @@ impl Search {
         Ok(None)
     }
 
-    /// The next entities, [`BATCH`] of them or fewer; none at the end.
+    /// The next entities, `BATCH` of them or fewer; none at the end.
     pub async fn some(&mut self) -> Result<Vec<Found>> {
         let mut some = Vec::new();
         while some.len() < BATCH
