@@ -129,9 +129,19 @@ fn entity(directory: &str, key: &Key, bytes: &[u8]) -> Result<Vec<Demand>, Strin
         let row = table.iter().find(|(name, _)| *name == directory);
         row.map(|(_, kind)| *kind)
     };
+    let is_record = layout::RECORDS.contains(&directory);
+    let tables = [
+        layout::PARTS,
+        layout::UNIQUE,
+        layout::MEMBERS,
+        layout::TIMED,
+    ];
+    if !is_record && tables.into_iter().all(|table| of(table).is_none()) {
+        return Err("nothing of this name is known".to_owned());
+    }
     let account = account_of(key)?;
     let id = || keys::id_of(key).ok_or("it names no entity");
-    if layout::RECORDS.contains(&directory) {
+    if is_record {
         read::<serde_json::Value>(bytes)?;
         is_at(key, &keys::record(directory, account, id()?))?;
         Ok(vec![exists(keys::account(account))])
@@ -143,10 +153,10 @@ fn entity(directory: &str, key: &Key, bytes: &[u8]) -> Result<Vec<Demand>, Strin
         Ok(vec![exists(keys::record(kind, account, owner))])
     } else if let Some(kind) = of(layout::UNIQUE) {
         Ok(vec![exists(keys::record(kind, account, read(bytes)?))])
-    } else if let Some(kind) = of(layout::MEMBERS).or_else(|| of(layout::TIMED)) {
-        Ok(vec![exists(keys::record(kind, account, id()?))])
     } else {
-        Err("nothing of this name is known".to_owned())
+        let kind = of(layout::MEMBERS).or_else(|| of(layout::TIMED));
+        let kind = kind.unwrap_or_default();
+        Ok(vec![exists(keys::record(kind, account, id()?))])
     }
 }
 
