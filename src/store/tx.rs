@@ -4,6 +4,9 @@
 //! and id) and [`Database`] (turns per account, conflict retries). Does not know what the records
 //! mean, nor which store is behind.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -149,9 +152,9 @@ impl Database {
                 store: self.store.clone(),
                 now: self.clock.now(),
                 entropy: self.entropy.clone(),
-                expects,
                 state: Mutex::default(),
             }),
+            expects,
         }
     }
 }
@@ -220,6 +223,9 @@ impl Turns {
 #[derive(Debug, Clone)]
 pub struct Tx {
     shared: Arc<Shared>,
+    /// Whether what is read becomes an expectation: a view has no commit that could hold one, and
+    /// may read far more than a transaction.
+    expects: bool,
 }
 
 #[derive(Debug)]
@@ -227,9 +233,6 @@ struct Shared {
     store: Arc<dyn Store>,
     now: Timestamp,
     entropy: Entropy,
-    /// Whether what is read becomes an expectation: a view has no commit that could hold one, and
-    /// may read far more than a transaction.
-    expects: bool,
     state: Mutex<State>,
 }
 
@@ -240,6 +243,37 @@ struct State {
     writes: BTreeMap<Key, Option<Bytes>>,
     appends: Vec<Append>,
     heads: BTreeMap<AccountId, Head>,
+    /// What stood under the keys that were written since the outermost open part began, oldest
+    /// first: none where no part is open.
+    undo: Option<Vec<(Key, Option<Option<Bytes>>)>>,
+}
+
+impl State {
+    fn write(&mut self, key: Key, value: Option<Bytes>) {
+        match &mut self.undo {
+            None => {
+                self.writes.insert(key, value);
+            }
+            Some(undo) => {
+                let before = self.writes.insert(key.clone(), value);
+                undo.push((key, before));
+            }
+        }
+    }
+
+    /// Takes back what was written since there were `writes` to undo.
+    fn take_back(&mut self, writes: usize) {
+        let undone = match &mut self.undo {
+            Some(undo) => undo.split_off(writes.min(undo.len())),
+            None => Vec::new(),
+        };
+        for (key, before) in undone.into_iter().rev() {
+            match before {
+                Some(before) => self.writes.insert(key, before),
+                None => self.writes.remove(&key),
+            };
+        }
+    }
 }
 
 impl Tx {
@@ -300,7 +334,7 @@ impl Tx {
         if let Some(own) = state.writes.get(key) {
             return own.clone();
         }
-        if self.shared.expects {
+        if self.expects {
             // The first look is the expectation: a later one that differs must make a conflict.
             let version = found.as_ref().map(|found| found.version);
             state.reads.entry(key.clone()).or_insert(version);
@@ -324,7 +358,7 @@ impl Tx {
             .scan(range, asked)
             .await
             .map_err(|error| read_failed(range.start.as_str(), error))?;
-        if self.shared.expects {
+        if self.expects {
             let versions = found.iter();
             let versions = versions.map(|(key, found)| (key.clone(), found.version));
             let found = versions.collect();
@@ -352,7 +386,7 @@ impl Tx {
 
     /// Stores bytes under `key`.
     pub fn put_bytes(&self, key: Key, value: Bytes) {
-        self.state().writes.insert(key, Some(value));
+        self.state().write(key, Some(value));
     }
 
     /// Stores a record under `key` as JSON.
@@ -370,7 +404,39 @@ impl Tx {
 
     /// Removes `key`.
     pub fn delete(&self, key: Key) {
-        self.state().writes.insert(key, None);
+        self.state().write(key, None);
+    }
+
+    /// Runs a part that may fail without failing the whole: an error takes back what the part
+    /// wrote and appended, and nothing else. What it read stays an expectation.
+    pub async fn part<T>(&self, part: impl Future<Output = Result<T>>) -> Result<T> {
+        let (outermost, writes, appends, heads) = {
+            let mut state = self.state();
+            let outermost = state.undo.is_none();
+            let writes = state.undo.get_or_insert_default().len();
+            (outermost, writes, state.appends.len(), state.heads.clone())
+        };
+        let done = part.await;
+        let mut state = self.state();
+        if done.is_err() {
+            state.take_back(writes);
+            state.appends.truncate(appends);
+            state.heads = heads;
+        }
+        if outermost {
+            state.undo = None;
+        }
+        done
+    }
+
+    /// The same transaction for a look at what may be much and decides nothing: what is read
+    /// through it, own writes included, is no expectation.
+    #[must_use]
+    pub fn glance(&self) -> Self {
+        Self {
+            expects: false,
+            ..self.clone()
+        }
     }
 
     /// The end of the account's log as this transaction would leave it.
@@ -490,38 +556,4 @@ pub fn decode<T: DeserializeOwned>(key: &Key, bytes: &[u8]) -> Result<T> {
         tracing::error!(%key, %error, "a stored record cannot be decoded");
         Error::internal()
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
-
-    use super::*;
-    use crate::store::keys;
-    use crate::store::memory::MemoryStore;
-
-    #[test]
-    fn an_answer_that_changes_nothing_waits_for_what_it_has_read() {
-        const A: AccountId = AccountId::from_number(1);
-        let store = Arc::new(MemoryStore::stepped());
-        let clock = Clock::manual(Timestamp(1));
-        let database = Database::new(store.clone(), clock, Entropy::seeded(1));
-        let key = &keys::counter(A, "x");
-        let accounts = &[A];
-        let mut writing =
-            pin!(database.transact(accounts, |tx| async move { tx.put(key.clone(), &7) }));
-        let mut reading =
-            pin!(database.transact(accounts, |tx| async move { tx.read::<u64>(key).await }));
-        let mut context = Context::from_waker(Waker::noop());
-        assert!(writing.as_mut().poll(&mut context).is_pending());
-        // It finds what is not on the disk yet, and so says nothing.
-        assert!(reading.as_mut().poll(&mut context).is_pending());
-        assert!(store.step() && store.step() && !store.step());
-        assert_eq!(writing.poll(&mut context), Poll::Ready(Ok(())));
-        assert_eq!(reading.poll(&mut context), Poll::Ready(Ok(Some(7))));
-        // What touches nothing waits for nothing.
-        let nothing = pin!(database.transact(accounts, |_| async { Ok(()) }));
-        assert_eq!(nothing.poll(&mut context), Poll::Ready(Ok(())));
-    }
 }
