@@ -167,6 +167,18 @@ reference!(
     TagId
 );
 reference!(
+    /// A department.
+    DepartmentId
+);
+reference!(
+    /// A conversation.
+    ConversationId
+);
+reference!(
+    /// A message of a conversation: not one of the account's log.
+    ConversationMessageId
+);
+reference!(
     /// A contact or a user, unique among both of its account.
     PersonId
 );

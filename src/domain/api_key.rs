@@ -101,6 +101,25 @@ pub async fn list(tx: &Tx, account: AccountId) -> Result<Vec<ApiKey>> {
     Ok(found)
 }
 
+/// Disables every key of an account: from this commit on they authenticate nobody.
+pub(super) async fn disable_all(tx: &Tx, account: AccountId) -> Result<()> {
+    let digests = tx
+        .read_range::<[u8; 32]>(&keys::account_keys(account), MAX_KEYS)
+        .await?;
+    for (_, digest) in digests {
+        let key = keys::api_key(&digest);
+        let found: Option<ApiKey> = tx.read(&key).await?;
+        if let Some(found) = found.filter(|found| found.enabled) {
+            let disabled = ApiKey {
+                enabled: false,
+                ..found
+            };
+            tx.put(key, &disabled)?;
+        }
+    }
+    Ok(())
+}
+
 /// Forgets a key: from this commit on it authenticates nobody.
 pub async fn revoke(tx: &Tx, account: AccountId, id: KeyId) -> Result<()> {
     let by_id = keys::account_key(account, id);

@@ -71,6 +71,20 @@ pub async fn create(tx: &Tx, account: AccountId, new: &NewLogin) -> Result<ApiLo
     Ok(login)
 }
 
+/// Disables every login of an account: from this commit on they authenticate nobody.
+pub(super) async fn disable_all(tx: &Tx, account: AccountId) -> Result<()> {
+    for login in list(tx, account).await? {
+        if login.enabled {
+            let disabled = ApiLogin {
+                enabled: false,
+                ..login
+            };
+            tx.put(keys::login(&disabled.ai_login_id), &disabled)?;
+        }
+    }
+    Ok(())
+}
+
 /// Every login of the account, in the order of their ids.
 pub async fn list(tx: &Tx, account: AccountId) -> Result<Vec<ApiLogin>> {
     let ids = tx

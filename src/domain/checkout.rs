@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::event::emit;
-use super::sequence;
-use crate::clock::{Entropy, Timestamp};
+use super::{code, sequence};
+use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::store::{Tx, keys};
 
@@ -16,7 +16,6 @@ const KIND: &str = "checkout";
 const BY_EXTERNAL_ID: &str = "checkout-external";
 /// Characters of a code.
 const CODE: usize = 16;
-const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// What a checkout is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +76,8 @@ pub async fn create(tx: &Tx, account: &Account, new: &NewCheckout) -> Result<Che
     let id = sequence::next(tx, account.id, KIND).await?;
     let checkout = Checkout {
         id,
-        code: code(tx.entropy()),
+        // 95 random bits: no two are equal.
+        code: code::alphanumeric(tx.entropy(), CODE),
         content: new.clone(),
         created_at: tx.now(),
     };
@@ -95,38 +95,4 @@ pub async fn create(tx: &Tx, account: &Account, new: &NewCheckout) -> Result<Che
     };
     emit(tx, account.id, "new_hosted_checkout", &notice).await?;
     Ok(checkout)
-}
-
-/// 95 random bits: no two are equal.
-fn code(entropy: &Entropy) -> String {
-    let mut code = String::with_capacity(CODE);
-    while code.len() < CODE {
-        let bytes: [u8; 32] = entropy.bytes();
-        // What would make some characters likelier than others is passed over.
-        let fair = bytes.iter().map(|byte| usize::from(byte & 63));
-        let letters = fair
-            .filter_map(|at| ALPHABET.get(at))
-            .map(|byte| char::from(*byte));
-        code.extend(letters.take(CODE - code.len()));
-    }
-    code
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_sixteen_letters_and_digits() {
-        let entropy = Entropy::seeded(1);
-        let codes: std::collections::BTreeSet<String> = (0..100).map(|_| code(&entropy)).collect();
-        assert_eq!(codes.len(), 100);
-        for code in codes {
-            assert_eq!(code.len(), CODE);
-            assert!(
-                code.bytes().all(|byte| byte.is_ascii_alphanumeric()),
-                "{code}"
-            );
-        }
-    }
 }

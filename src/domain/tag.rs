@@ -79,8 +79,8 @@ async fn create(tx: &Tx, account: AccountId, name: &str) -> Result<u64> {
         id: sequence::next(tx, account, KIND).await?,
         reference: fresh_reference(tx, account).await?,
         name: name.to_owned(),
-        color: "FFFFFF".to_owned(),
-        bg_color: "0000FF".to_owned(),
+        color: words::COLOR.to_owned(),
+        bg_color: words::BG_COLOR.to_owned(),
     };
     let by_reference = keys::unique(BY_REFERENCE, account, &tag.reference.to_string());
     tx.put(by_reference, &tag.id)?;

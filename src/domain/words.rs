@@ -1,11 +1,15 @@
 //! Texts that callers give (`protocols/transport.md` section 5, `protocols/domain.md` section 1).
 //!
-//! Owns what happens to control characters, how texts are compared, and the form of an e-mail
-//! address. Does not know which field a text is for.
+//! Owns what happens to control characters, how texts are compared, and the forms of an e-mail
+//! address and of a color. Does not know which field a text is for.
 
 /// Bytes of an e-mail address, and of what stands before its `@`.
 const MAX_EMAIL: usize = 254;
 const MAX_LOCAL: usize = 64;
+/// The colors of a list or tag that was given none: of its letters and behind them.
+pub const COLOR: &str = "FFFFFF";
+/// Behind the letters.
+pub const BG_COLOR: &str = "0000FF";
 
 /// The text on one line: each run of control characters becomes one space, white space around it
 /// goes. None if it holds U+0000.
@@ -62,6 +66,13 @@ pub fn is_email(text: &str) -> bool {
         && domain.split('.').all(is_label)
 }
 
+/// A color as it is kept: six hex digits in upper case, without the `#` before them.
+pub fn color(text: &str) -> Option<String> {
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    let is_color = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_color.then(|| digits.to_ascii_uppercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +87,20 @@ mod tests {
             Some(" x\t\r\ny ")
         );
         assert_eq!(multi_line("\0"), None);
+    }
+
+    #[test]
+    fn colors_are_six_hex_digits() {
+        for (text, expected) in [
+            ("#00ff7F", Some("00FF7F")),
+            ("00ff7f", Some("00FF7F")),
+            ("##0ff7f", None),
+            ("00ff7", None),
+            ("00ff7g", None),
+            ("", None),
+        ] {
+            assert_eq!(color(text).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

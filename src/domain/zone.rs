@@ -10,6 +10,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, ToSpan};
 use serde::{Deserialize, Serialize};
 
+use super::day::Day;
 use crate::clock::Timestamp;
 
 /// The zone of an account that has set none.
@@ -79,6 +80,12 @@ impl Zone {
             // Beyond the year 9999 no calendar text exists; the number still tells.
             Err(_) => seconds.to_string(),
         }
+    }
+
+    /// The local day.
+    pub fn day(&self, time: Timestamp) -> Option<Day> {
+        let time = jiff::Timestamp::from_millisecond(i64::try_from(time.0).ok()?).ok()?;
+        Day::of(time.to_zoned(self.zone()).date())
     }
 
     /// The time of a date-time in any of the accepted forms; a date alone is its midnight.
@@ -289,5 +296,9 @@ mod tests {
         assert_eq!(zone.step(now, i64::MAX, Unit::Year), None);
         let next = zone.tomorrow(now).unwrap();
         assert_eq!(zone.local(next), "2026-02-01 00:00:00");
+        assert_eq!(zone.day(now), Day::parse("2026-01-31"));
+        // The day in Los Angeles, not the one in London.
+        let late = zone.parse("2026-01-31 23:00:00").unwrap();
+        assert_eq!(zone.day(late), Day::parse("2026-01-31"));
     }
 }

@@ -229,6 +229,10 @@ mod tests {
             name: "Shop".into(),
             created_at: Timestamp(1),
             settings: account::Settings::default(),
+            default_department: None,
+            is_agency: false,
+            sub_account: None,
+            closed: false,
         };
         let bytes = serde_json::to_vec(&account).unwrap();
         let found = demands(&keys::account(A), &bytes).unwrap();

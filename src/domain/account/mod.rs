@@ -8,7 +8,7 @@ mod settings;
 
 use serde::{Deserialize, Serialize};
 
-use super::text;
+use super::{department, text};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::AccountId;
@@ -31,6 +31,68 @@ pub struct Account {
     /// What the operator set for it.
     #[serde(default)]
     pub settings: Settings,
+    /// The department of conversations that name none; none = the account is from before there
+    /// were departments.
+    #[serde(default)]
+    pub default_department: Option<u64>,
+    /// It may have sub-accounts.
+    #[serde(default)]
+    pub is_agency: bool,
+    /// What it is as a sub-account; none = it is nobody's.
+    #[serde(default)]
+    pub sub_account: Option<SubAccount>,
+    /// A deleted sub-account: nobody calls for it and nothing is delivered.
+    #[serde(default)]
+    pub closed: bool,
+}
+
+/// What an account is to its agency (`protocols/domain.md` 2.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubAccount {
+    /// The account that it belongs to.
+    pub agency: AccountId,
+    /// Its integer id among those that the agency has and had.
+    pub number: u64,
+    /// Who it is.
+    pub profile: Profile,
+}
+
+/// Who a sub-account is. Texts of 255 characters; the address is an e-mail address.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct Profile {
+    /// Unique among the open sub-accounts of one agency, without regard to case.
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub business_name: String,
+    pub description: String,
+    pub address_line: String,
+    pub city: String,
+    pub country: String,
+    pub postal_code: String,
+    pub state: String,
+    pub language: String,
+    /// For consumers: nothing renews credits by itself.
+    pub monthly_credits: u64,
+    /// For consumers.
+    pub roll_over_to_next_month: bool,
+}
+
+impl Account {
+    /// The account that pays attention to what this one spends.
+    pub fn agency(&self) -> Option<AccountId> {
+        self.sub_account.as_ref().map(|sub| sub.agency)
+    }
+
+    /// The accounts whose records and logs change when this one spends credits.
+    pub fn with_agency(&self) -> Vec<AccountId> {
+        [Some(self.id), self.agency()]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
 }
 
 /// Creates an account under the fresh reference `id`.
@@ -45,6 +107,10 @@ pub async fn create(tx: &Tx, id: AccountId, name: &str) -> Result<Account> {
         name,
         created_at: tx.now(),
         settings: Settings::default(),
+        default_department: Some(department::first(tx, id).await?.id),
+        is_agency: false,
+        sub_account: None,
+        closed: false,
     };
     tx.put(by_name, &id)?;
     tx.put(keys::account(id), &account)?;
@@ -60,6 +126,11 @@ pub async fn by_id(tx: &Tx, id: AccountId) -> Result<Account> {
 /// The account that one of its hosts selects; `host` without port, in lower case.
 pub async fn by_host(tx: &Tx, host: &str) -> Result<Option<AccountId>> {
     tx.read(&keys::host(host)).await
+}
+
+/// Stores what changed of an account beside its name and its hosts.
+pub(super) fn save(tx: &Tx, account: &Account) -> Result<()> {
+    tx.put(keys::account(account.id), account)
 }
 
 /// The account with this reference or, failing that, this name.

@@ -147,8 +147,10 @@ async fn link<'a>(
         email: Some(text(Text::Email)),
         first_name: text(Text::FirstName),
         last_name: text(Text::LastName),
+        identity: None,
     };
-    contact::link(tx, account, &person).await
+    let found = contact::link(tx, account, &person).await?;
+    Ok(found.map(|contact| contact.id))
 }
 
 /// The external id belongs to no other lead.

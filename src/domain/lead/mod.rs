@@ -45,6 +45,7 @@ const BY_EXTERNAL_ID: &str = "lead-external";
 /// Leads that are not deleted, by what several share.
 const BY_STATUS: &str = "lead-status";
 const BY_CUSTOM_STATUS: &str = "lead-custom-status";
+const BY_CONTACT: &str = "lead-contact";
 const BY_OWNER: &str = "lead-owner";
 const BY_ASSIGNEE: &str = "lead-assignee";
 const BY_TAG: &str = "lead-tag";
@@ -59,6 +60,8 @@ const SEARCHED: [(Text, Field); 6] = [
 ];
 /// Characters of a slug before the id.
 const MAX_SLUG_NAME: usize = 200;
+/// Leads of one contact whose tags count: a person who has more is a test.
+const MAX_OF_CONTACT: usize = 10_000;
 /// Tags of one lead.
 const MAX_TAGS: usize = 200;
 
@@ -165,6 +168,29 @@ pub async fn by_external_id(tx: &Tx, account: AccountId, text: &str) -> Result<O
     }
 }
 
+/// The leads of a contact that are not deleted, by id, at most `limit` of them.
+pub async fn of_contact(
+    tx: &Tx,
+    account: AccountId,
+    contact: u64,
+    limit: usize,
+) -> Result<Vec<Lead>> {
+    let range = keys::members(BY_CONTACT, account, &contact.to_string());
+    let found = tx.scan(&range, limit).await?;
+    let ids = found.iter().filter_map(|(key, _)| keys::id_of(key));
+    let keys: Vec<Key> = ids.map(|id| keys::record(KIND, account, id)).collect();
+    Ok(tx.read_all(&keys).await?.into_iter().flatten().collect())
+}
+
+/// Integer ids of the tags of a contact's leads.
+pub async fn tags_of_contact(tx: &Tx, account: AccountId, contact: u64) -> Result<BTreeSet<u64>> {
+    let mut tags = BTreeSet::new();
+    for lead in of_contact(tx, account, contact, MAX_OF_CONTACT).await? {
+        tags.extend(lead.tags);
+    }
+    Ok(tags)
+}
+
 /// There is no such lead.
 pub fn missing() -> Error {
     Error::not_found("Record does not exist")
@@ -208,11 +234,14 @@ fn entries(account: AccountId, lead: &Lead) -> BTreeSet<Key> {
     if lead.custom_status != 0 {
         entries.insert(member(BY_CUSTOM_STATUS, lead.custom_status.to_string()));
     }
+    let contact = lead
+        .contact_id
+        .map(|contact| member(BY_CONTACT, contact.to_string()));
     let owner = lead.owner_id.map(|user| member(BY_OWNER, user.to_string()));
     let assignee = lead
         .assignee_id
         .map(|user| member(BY_ASSIGNEE, user.to_string()));
-    entries.extend(owner.into_iter().chain(assignee));
+    entries.extend(contact.into_iter().chain(owner).chain(assignee));
     entries.extend(lead.tags.iter().map(|tag| member(BY_TAG, tag.to_string())));
     entries
 }

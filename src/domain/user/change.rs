@@ -105,8 +105,10 @@ async fn person(tx: &Tx, account: &Account, user: &User) -> Result<Option<u64>> 
         email: Some(&user.email),
         first_name: &user.first_name,
         last_name: &user.last_name,
+        identity: None,
     };
-    contact::link(tx, account, &person).await
+    let found = contact::link(tx, account, &person).await?;
+    Ok(found.map(|contact| contact.id))
 }
 
 /// Changes a user. Equal values change nothing and say nothing.
