@@ -120,6 +120,23 @@ pub(super) async fn disable_all(tx: &Tx, account: AccountId) -> Result<()> {
     Ok(())
 }
 
+/// Replaces a key's secret by the one with this digest: from this commit on the old one
+/// authenticates nobody. Everything else of the key stays.
+pub async fn rotate(tx: &Tx, account: AccountId, id: KeyId, digest: &[u8; 32]) -> Result<ApiKey> {
+    let missing = || Error::not_found("There is no such key");
+    let by_id = keys::account_key(account, id);
+    let old: [u8; 32] = tx.read(&by_id).await?.ok_or_else(missing)?;
+    let key: ApiKey = tx.read(&keys::api_key(&old)).await?.ok_or_else(missing)?;
+    let by_digest = keys::api_key(digest);
+    if tx.get(&by_digest).await?.is_some() {
+        return Err(Error::conflict("This key exists already"));
+    }
+    tx.delete(keys::api_key(&old));
+    tx.put(by_digest, &key)?;
+    tx.put(by_id, digest)?;
+    Ok(key)
+}
+
 /// Forgets a key: from this commit on it authenticates nobody.
 pub async fn revoke(tx: &Tx, account: AccountId, id: KeyId) -> Result<()> {
     let by_id = keys::account_key(account, id);

@@ -20,6 +20,8 @@ const ONLY: u64 = 1;
 const GRANT: &str = "credit-grant";
 /// Grants by idempotency key: unique, and for good.
 const BY_KEY: &str = "credit-grant-key";
+/// Credits that an operator may set: far below what would overflow when grants are added.
+const MAX_CREDITS: u64 = 1_000_000_000_000;
 /// The field that an error of too few credits names.
 pub const FIELD: &str = "credits";
 
@@ -69,6 +71,56 @@ pub async fn set(tx: &Tx, account: AccountId, to: &Balance) -> Result<()> {
         return Ok(());
     }
     tx.put(key(account), to)
+}
+
+/// New values of when more is asked for; none = as it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct RechargeChanges {
+    pub enabled: Option<bool>,
+    pub threshold: Option<u64>,
+    pub amount: Option<u64>,
+}
+
+/// Sets a sub-account's balance and when more is asked for, as the operator says. A question that is
+/// open is forgotten when it is answered so, or turned off. `Invalid` for an account without
+/// agency, which pays nothing, and for a question that would ask for nothing.
+pub async fn adjust(
+    tx: &Tx,
+    account: &Account,
+    credits: Option<u64>,
+    recharge: Option<&RechargeChanges>,
+) -> Result<()> {
+    if credits.is_none() && recharge.is_none() {
+        return Ok(());
+    }
+    if account.agency().is_none() {
+        let message = "only a sub-account has credits; name its agency too";
+        return Err(Error::invalid(FIELD, message));
+    }
+    let mut after = balance(tx, account.id).await?;
+    after.credits = credits.unwrap_or(after.credits);
+    let own = &mut after.auto_recharge;
+    if let Some(recharge) = recharge {
+        own.enabled = recharge.enabled.unwrap_or(own.enabled);
+        own.threshold = recharge.threshold.unwrap_or(own.threshold);
+        own.amount = recharge.amount.unwrap_or(own.amount);
+    }
+    if own.enabled && own.amount == 0 {
+        let message = "needs an amount of at least 1 while it is on";
+        return Err(Error::invalid("auto_recharge", message));
+    }
+    if [after.credits, own.threshold, own.amount]
+        .iter()
+        .any(|number| *number > MAX_CREDITS)
+    {
+        return Err(Error::invalid(FIELD, "must be at most 1000000000000"));
+    }
+    if !own.enabled || after.credits > own.threshold {
+        own.open_key = None;
+    }
+    set(tx, account.id, &after).await
 }
 
 fn key(account: AccountId) -> Key {

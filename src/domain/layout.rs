@@ -7,6 +7,7 @@
 /// `<kind>/<account>/<id>`: a record.
 pub const RECORDS: &[&str] = &[
     "appointment",
+    "automation",
     "checkout",
     "contact",
     "conversation",
@@ -26,7 +27,7 @@ pub const RECORDS: &[&str] = &[
     "user",
 ];
 /// `<kind>/<account>/<owner id>/<id>`: a record that belongs to one of the second kind.
-pub const PARTS: &[(&str, &str)] = &[("presence", "user")];
+pub const PARTS: &[(&str, &str)] = &[("enrollment", "automation"), ("presence", "user")];
 /// `<index>/<account>/<text>`: the integer id of a record of the second kind.
 pub const UNIQUE: &[(&str, &str)] = &[
     ("checkout-external", "checkout"),

@@ -13,6 +13,7 @@ pub mod api_login;
 pub mod appointment;
 pub mod attempt_log;
 pub mod authentication;
+pub mod automation;
 pub mod change;
 pub mod checkout;
 pub mod code;

@@ -118,6 +118,30 @@ pub async fn attach(
     Ok(account)
 }
 
+/// Lets an account have sub-accounts, or no more. `Conflict` when it is a sub-account itself, or
+/// when it would lose those that it has.
+pub async fn allow(tx: &Tx, id: AccountId, is_agency: bool) -> Result<()> {
+    let account = account::by_id(tx, id).await?;
+    if account.is_agency == is_agency {
+        return Ok(());
+    }
+    if is_agency && account.sub_account.is_some() {
+        return Err(Error::conflict("A sub-account cannot be an agency"));
+    }
+    if !is_agency && !some(tx, id, None).await?.is_empty() {
+        return Err(Error::conflict(
+            "It has or had sub-accounts, and stays an agency",
+        ));
+    }
+    account::save(
+        tx,
+        &Account {
+            is_agency,
+            ..account
+        },
+    )
+}
+
 fn by_email_key(agency: AccountId, email: &str) -> Key {
     keys::unique(BY_EMAIL, agency, &words::fold(email))
 }

@@ -236,20 +236,23 @@ struct Shared {
     state: Mutex<State>,
 }
 
+/// What was written under a key; none = it was removed.
+type Written = Option<Bytes>;
+
 #[derive(Debug, Default)]
 struct State {
     reads: BTreeMap<Key, Option<Version>>,
     ranges: Vec<RangeRead>,
-    writes: BTreeMap<Key, Option<Bytes>>,
+    writes: BTreeMap<Key, Written>,
     appends: Vec<Append>,
     heads: BTreeMap<AccountId, Head>,
     /// What stood under the keys that were written since the outermost open part began, oldest
     /// first: none where no part is open.
-    undo: Option<Vec<(Key, Option<Option<Bytes>>)>>,
+    undo: Option<Vec<(Key, Option<Written>)>>,
 }
 
 impl State {
-    fn write(&mut self, key: Key, value: Option<Bytes>) {
+    fn write(&mut self, key: Key, value: Written) {
         match &mut self.undo {
             None => {
                 self.writes.insert(key, value);

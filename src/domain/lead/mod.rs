@@ -7,6 +7,7 @@
 //! | `status.rs`, `text.rs` | the statuses, and the text fields of a lead with their names |
 //! | `fields.rs` | what a call wants changed, and what that makes of a lead (pure) |
 //! | `change.rs` | creates and updates |
+//! | `open.rs` | the lead of a contact that somebody works on |
 //! | `note.rs` | the notes of a lead |
 //! | `merge.rs`, `several.rs` | calls about several leads |
 //! | `find.rs` | looks for leads |
@@ -19,6 +20,7 @@ pub mod find;
 pub mod merge;
 pub mod note;
 pub mod notice;
+mod open;
 pub mod rights;
 pub mod several;
 mod status;
@@ -29,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize, Serializer};
 
 pub use change::{create, update};
+pub use open::worked_on;
 pub use status::Status;
 pub use text::Text;
 
