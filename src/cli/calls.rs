@@ -27,6 +27,10 @@ pub enum Show {
     Keys,
     /// The users table.
     Users,
+    /// The table of lists of contacts.
+    Lists,
+    /// The automations table.
+    Automations,
     /// The endpoints table.
     Endpoints,
     /// What waits at each endpoint, and for how long.
@@ -38,7 +42,7 @@ pub enum Show {
 /// A request and how its answer is shown.
 pub type Asking = (Call, Show);
 
-fn get(path: String) -> Call {
+pub(super) fn get(path: String) -> Call {
     Call {
         method: Method::GET,
         path,
@@ -46,7 +50,7 @@ fn get(path: String) -> Call {
     }
 }
 
-fn post(path: String, body: Option<String>) -> Call {
+pub(super) fn post(path: String, body: Option<String>) -> Call {
     Call {
         method: Method::POST,
         path,
@@ -54,7 +58,7 @@ fn post(path: String, body: Option<String>) -> Call {
     }
 }
 
-fn delete(path: String) -> Call {
+pub(super) fn delete(path: String) -> Call {
     Call {
         method: Method::DELETE,
         path,
@@ -62,7 +66,7 @@ fn delete(path: String) -> Call {
     }
 }
 
-fn account_path(account: &str) -> String {
+pub(super) fn account_path(account: &str) -> String {
     format!("/admin/v1/accounts/{}", segment(account))
 }
 
@@ -128,11 +132,29 @@ fn account_body(settings: &AccountSettings) -> Value {
         ("checkout_url", text(&settings.checkout_url)),
         ("lead_sources", list(&settings.lead_sources)),
         ("custom_statuses", statuses),
+        ("is_agency", settings.is_agency.map(Value::from)),
+        ("agency", text(&settings.agency)),
+        ("email", text(&settings.email)),
+        ("credits", settings.credits.map(Value::from)),
+        ("auto_recharge", recharge_body(settings)),
     ];
     let given = members
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value::Object(given.collect())
+}
+
+fn recharge_body(settings: &AccountSettings) -> Option<Value> {
+    let members = [
+        ("enabled", settings.auto_recharge.map(Value::from)),
+        ("threshold", settings.recharge_threshold.map(Value::from)),
+        ("amount", settings.recharge_amount.map(Value::from)),
+    ];
+    let given = members.into_iter();
+    let given: Map<String, Value> = given
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect();
+    (!given.is_empty()).then_some(Value::Object(given))
 }
 
 /// `user …`
@@ -189,7 +211,7 @@ pub fn user(command: &UserCommand) -> Asking {
 }
 
 /// The members that are given.
-fn members(all: &[(&str, Option<&String>)]) -> Map<String, Value> {
+pub(super) fn members(all: &[(&str, Option<&String>)]) -> Map<String, Value> {
     let given = all.iter();
     given
         .filter_map(|(name, value)| Some(((*name).to_owned(), value.as_deref()?.as_str().into())))
@@ -211,13 +233,27 @@ pub fn command(args: &CommandArgs) -> Asking {
 /// `key …`
 pub fn key(command: &KeyCommand) -> Asking {
     match command {
-        KeyCommand::Add { of, name } => {
-            let body = match name {
-                Some(name) => json!({ "name": name }),
-                None => json!({}),
-            };
+        KeyCommand::Add {
+            of,
+            name,
+            surfaces,
+            per_minute,
+        } => {
+            let mut body = members(&[("name", name.as_ref())]);
+            if !surfaces.is_empty() {
+                body.insert("surfaces".to_owned(), surfaces.clone().into());
+            }
+            if let Some(limit) = per_minute {
+                body.insert("per_minute".to_owned(), (*limit).into());
+            }
             let path = format!("{}/keys", account_path(&of.account));
-            (post(path, Some(body.to_string())), Show::Secrets)
+            let body = Value::Object(body).to_string();
+            (post(path, Some(body)), Show::Secrets)
+        }
+        KeyCommand::Rotate { of, key } => {
+            let account = account_path(&of.account);
+            let path = format!("{account}/keys/{}/rotate", segment(key));
+            (post(path, None), Show::Secrets)
         }
         KeyCommand::List { of } => (
             get(format!("{}/keys", account_path(&of.account))),

@@ -7,7 +7,9 @@
 pub mod admin;
 mod args;
 mod calls;
+mod import;
 mod listen;
+mod orders;
 pub mod progress;
 mod show;
 
@@ -21,6 +23,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::config::{Config, Source};
+use args::contacts::{ContactsCommand, ImportArgs};
 use args::message::SendArgs;
 use args::store::{Directory, StoreCommand};
 use args::{Cli, Command};
@@ -181,6 +184,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Account(command) => ended(&reload, cli.json, calls::account(command)),
         Command::Key(command) => ended(&reload, cli.json, calls::key(command)),
         Command::User(command) => ended(&reload, cli.json, calls::user(command)),
+        Command::Contacts(ContactsCommand::Import(args)) => {
+            Outcome::Ended(import_contacts(&reload, args, cli.json))
+        }
+        Command::List(command) => ended(&reload, cli.json, orders::list(command)),
+        Command::Automation(command) => ended(&reload, cli.json, orders::automation(command)),
         Command::Endpoint(command) => ended(&reload, cli.json, calls::endpoint(command)),
         Command::Queue => ended(&reload, cli.json, calls::queue()),
         Command::Status => ended(&reload, cli.json, calls::status()),
@@ -245,6 +253,13 @@ fn serve(reload: Reload) -> Outcome {
 
 fn ended(reload: &Reload, json: bool, asking: calls::Asking) -> Outcome {
     Outcome::Ended(ask(reload, json, asking))
+}
+
+fn import_contacts(reload: &Reload, args: &ImportArgs, as_json: bool) -> Exit {
+    match reload.load() {
+        Ok(config) => on_runtime(import::run(&config.admin.socket, args, as_json)),
+        Err(error) => fail(&format!("error: {error}")),
+    }
 }
 
 fn ask(reload: &Reload, as_json: bool, (call, show): calls::Asking) -> Exit {

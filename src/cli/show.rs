@@ -50,6 +50,27 @@ pub fn render(show: Show, answer: &Value, now: Timestamp) -> String {
                 ("CREATED", &["/date_added"]),
             ],
         ),
+        Show::Lists => rows(
+            answer,
+            "No lists. Create one: hookrelay list add NAME --account ACCOUNT",
+            &[
+                ("LIST", &["/list"]),
+                ("NAME", &["/name"]),
+                ("COLOR", &["/color"]),
+                ("BACKGROUND", &["/bg_color"]),
+            ],
+        ),
+        Show::Automations => rows(
+            answer,
+            "No automations. Create one: hookrelay automation add NAME --account ACCOUNT",
+            &[
+                ("AUTOMATION", &["/automation"]),
+                ("NAME", &["/name"]),
+                ("ON", &["/is_on"]),
+                ("NODES", &["/nodes"]),
+                ("CREATED", &["/created_at"]),
+            ],
+        ),
         Show::Endpoints => rows(
             answer,
             "No endpoints. Register one: hookrelay endpoint add --account ACCOUNT --url URL",

@@ -5,8 +5,10 @@
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::agency;
 use crate::api::dialect::{Reply, answer, decode, ok};
 use crate::api::front::{Call, pairs};
 use crate::auth::credentials::{digest, is_api_key};
@@ -147,14 +149,22 @@ struct LoginView {
 
 /// `PATCH accounts/{account}`.
 pub(super) async fn set(call: Call<Bytes>) -> Reply {
-    let changes: &account::Changes = &decode(&call.input)?;
+    let mut members: Map<String, Value> = decode(&call.input)?;
+    let more = &agency::Changes::take(&mut members)?;
+    let changes: &account::Changes = &serde_json::from_value(Value::Object(members))
+        .map_err(|error| Error::malformed(format!("The body cannot be taken: {error}")))?;
     let id = call.caller.account;
+    let agency = more.named_agency(&call.core.db.view()).await?;
+    let accounts: Vec<AccountId> = [id].into_iter().chain(agency).collect();
     let done = call
-        .commit_order(|tx| async move {
-            let account = account::set(&tx, id, changes).await?;
+        .commit_order_among(&accounts, |tx| async move {
+            account::set(&tx, id, changes).await?;
+            more.apply(&tx, id, agency).await?;
+            let account = account::by_id(&tx, id).await?;
             ok(&AccountSettings {
                 account: account_view(&account),
                 settings: &account.settings,
+                agency: agency::View::of(&tx, &account).await?,
             })
         })
         .await?;
@@ -166,6 +176,8 @@ struct AccountSettings<'a> {
     #[serde(flatten)]
     account: AccountView<'a>,
     settings: &'a account::Settings,
+    #[serde(flatten)]
+    agency: agency::View,
 }
 
 #[derive(Serialize)]
@@ -173,6 +185,8 @@ struct AccountDetail<'a> {
     #[serde(flatten)]
     account: AccountView<'a>,
     settings: &'a account::Settings,
+    #[serde(flatten)]
+    agency: agency::View,
     logins: Vec<LoginView>,
     keys: Vec<KeyView>,
     endpoints: usize,
@@ -198,6 +212,7 @@ pub(super) async fn show(call: Call<Bytes>) -> Reply {
     Ok(ok(&AccountDetail {
         account: account_view(&found),
         settings: &found.settings,
+        agency: agency::View::of(&view, &found).await?,
         logins: logins
             .into_iter()
             .map(|login| LoginView {
@@ -284,6 +299,27 @@ pub(super) async fn add_key(call: Call<Bytes>) -> Reply {
     Ok(created)
 }
 
+/// `POST accounts/{account}/keys/{key}/rotate`.
+pub(super) async fn rotate_key(call: Call<Bytes>) -> Reply {
+    let id = named_key(&call)?;
+    let key = &call.core.callers.secrets().new_api_key();
+    let account = call.caller.account;
+    let rotated = call
+        .commit_order(|tx| async move {
+            let rotated = api_key::rotate(&tx, account, id, &digest(key)).await?;
+            let mut view = key_view(rotated);
+            view.api_key = Some(key.as_str().to_owned());
+            ok(&view)
+        })
+        .await?;
+    Ok(rotated)
+}
+
+fn named_key(call: &Call<Bytes>) -> Result<KeyId> {
+    let id = call.head.param("key").and_then(|text| text.parse().ok());
+    id.ok_or_else(|| Error::not_found("There is no such key"))
+}
+
 #[derive(Serialize)]
 struct Revoked {
     key: KeyId,
@@ -292,11 +328,7 @@ struct Revoked {
 
 /// `DELETE accounts/{account}/keys/{key}`.
 pub(super) async fn revoke_key(call: Call<Bytes>) -> Reply {
-    let id: KeyId = call
-        .head
-        .param("key")
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| Error::not_found("There is no such key"))?;
+    let id = named_key(&call)?;
     let account = call.caller.account;
     let revoked = call
         .commit_order(|tx| async move {

@@ -5,6 +5,10 @@
 //! which the composition hands in. Does not know the relay but through [`Live`].
 
 mod accounts;
+mod agency;
+mod automations;
+mod contacts;
+mod lists;
 mod queue;
 mod status;
 mod users;
@@ -14,7 +18,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, patch};
+use axum::routing::{MethodRouter, delete, get, patch, post};
 use serde::Serialize;
 
 use super::dialect::{Door, Json};
@@ -140,6 +144,21 @@ pub fn mount(
             one.guard(with(delete(accounts::revoke_key))),
         )
         .route(
+            &format!("{ACCOUNT}/keys/{{key}}/rotate"),
+            one.guard(with(post(accounts::rotate_key))),
+        )
+        .merge(people(&one, &with))
+        .merge(manage(ACCOUNT, &one));
+    Mount::new(&surface, &[PREFIX], router)
+}
+
+/// Users, contacts, and what contacts are put into.
+fn people(
+    one: &Gate<Json<Operator>>,
+    with: &impl Fn(MethodRouter<Arc<Context>>) -> MethodRouter,
+) -> Router {
+    Router::new()
+        .route(
             &format!("{ACCOUNT}/users"),
             one.guard(with(get(users::list).post(users::add))),
         )
@@ -147,6 +166,24 @@ pub fn mount(
             &format!("{ACCOUNT}/users/{{user}}"),
             one.guard(with(patch(users::set))),
         )
-        .merge(manage(ACCOUNT, &one));
-    Mount::new(&surface, &[PREFIX], router)
+        .route(
+            &format!("{ACCOUNT}/contacts"),
+            one.guard(with(post(contacts::import))),
+        )
+        .route(
+            &format!("{ACCOUNT}/lists"),
+            one.guard(with(get(lists::list).post(lists::add))),
+        )
+        .route(
+            &format!("{ACCOUNT}/lists/{{list}}"),
+            one.guard(with(patch(lists::set).delete(lists::remove))),
+        )
+        .route(
+            &format!("{ACCOUNT}/automations"),
+            one.guard(with(get(automations::list).post(automations::add))),
+        )
+        .route(
+            &format!("{ACCOUNT}/automations/{{automation}}"),
+            one.guard(with(patch(automations::set).delete(automations::remove))),
+        )
 }

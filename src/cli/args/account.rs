@@ -49,6 +49,9 @@ Examples:
   hookrelay account set shop --host shop.example --host www.shop.example
   hookrelay account set shop --custom-status 1=Hot --custom-status 2=Cold
   hookrelay account set shop --dashboard-url ''
+  hookrelay account set agency --is-agency true
+  hookrelay account set shop --agency agency --email shop@agency.example --credits 500
+  hookrelay account set shop --auto-recharge true --recharge-threshold 50 --recharge-amount 500
 
 An option that can be repeated replaces the whole list; '' empties it, and '' clears a text.")]
     Set {
@@ -88,6 +91,27 @@ pub struct AccountSettings {
     /// Lead status of its own (repeatable)
     #[arg(long = "custom-status", value_name = "ID=NAME", value_parser = custom_status)]
     pub custom_statuses: Option<Vec<Option<(u32, String)>>>,
+    /// Whether it may have sub-accounts
+    #[arg(long, value_name = "BOOL")]
+    pub is_agency: Option<bool>,
+    /// Agency whose sub-account it becomes, by reference or name; that is for good
+    #[arg(long, value_name = "ACCOUNT", requires = "email")]
+    pub agency: Option<String>,
+    /// E-mail address by which that agency knows it
+    #[arg(long, requires = "agency")]
+    pub email: Option<String>,
+    /// Balance; only sub-accounts pay with credits
+    #[arg(long, value_name = "CREDITS")]
+    pub credits: Option<u64>,
+    /// Whether its agency is asked for more credits when they run low
+    #[arg(long, value_name = "BOOL")]
+    pub auto_recharge: Option<bool>,
+    /// Balance at or below which the agency is asked
+    #[arg(long, value_name = "CREDITS")]
+    pub recharge_threshold: Option<u64>,
+    /// How many credits it is asked for
+    #[arg(long, value_name = "CREDITS")]
+    pub recharge_amount: Option<u64>,
 }
 
 /// `ID=NAME`; nothing for an empty list.
@@ -116,7 +140,10 @@ pub struct OfAccount {
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Create an API key; it is printed this once
-    #[command(after_help = "Example:\n  hookrelay key add --account shop --name 'web shop'")]
+    #[command(after_help = "\
+Examples:
+  hookrelay key add --account shop --name 'web shop'
+  hookrelay key add -a shop --name campaigns --surface flex --surface contacts --per-minute 600")]
     Add {
         /// Whose
         #[command(flatten)]
@@ -124,12 +151,34 @@ pub enum KeyCommand {
         /// What you call it
         #[arg(long)]
         name: Option<String>,
+        /// Interface that it may use: contacts, flex, helpdesk, leads or manage (repeatable)
+        /// [default: all of them]
+        #[arg(long = "surface", value_name = "NAME")]
+        surfaces: Vec<String>,
+        /// Requests per minute, over all interfaces; 0 = no limit [default: limits.per_minute]
+        #[arg(long, value_name = "REQUESTS")]
+        per_minute: Option<u32>,
     },
     /// List an account's keys, without their secrets
     List {
         /// Whose
         #[command(flatten)]
         of: OfAccount,
+    },
+    /// Replace a key's secret; the old one ends at once, and the new one is printed this once
+    #[command(after_help = "\
+Examples:
+  hookrelay key list -a shop
+  hookrelay key rotate 37e3s3e28jt9 -a shop --json | jq -r .api_key
+
+Its name, interfaces and limit stay. To change over without a gap, add a second key with key add,
+give it to the callers, and revoke the first.")]
+    Rotate {
+        /// Whose
+        #[command(flatten)]
+        of: OfAccount,
+        /// The key's reference, as key list shows it; not the secret
+        key: String,
     },
     /// Revoke a key at once
     Revoke {

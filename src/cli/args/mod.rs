@@ -7,7 +7,10 @@
 #![allow(clippy::doc_markdown)]
 
 pub mod account;
+pub mod automation;
+pub mod contacts;
 pub mod endpoint;
+pub mod list;
 pub mod message;
 pub mod store;
 pub mod user;
@@ -17,7 +20,10 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use account::{AccountCommand, KeyCommand};
+use automation::AutomationCommand;
+use contacts::ContactsCommand;
 use endpoint::EndpointCommand;
+use list::ListCommand;
 use message::{CommandArgs, ListenArgs, SendArgs};
 use store::{SelftestArgs, StoreCommand};
 use user::UserCommand;
@@ -97,12 +103,21 @@ The environment and --set count as they would for serve.")]
     /// Accounts (tenants): add, list, show, set
     #[command(subcommand)]
     Account(AccountCommand),
-    /// API keys of an account: add, list, revoke
+    /// API keys of an account: add, list, rotate, revoke
     #[command(subcommand)]
     Key(KeyCommand),
     /// Users of an account, its first owner above all: add, list, set
     #[command(subcommand)]
     User(UserCommand),
+    /// Contacts of an account: import
+    #[command(subcommand)]
+    Contacts(ContactsCommand),
+    /// Lists of contacts: add, list, set, remove
+    #[command(subcommand)]
+    List(ListCommand),
+    /// Automations that consumers run for contacts: add, list, set, remove
+    #[command(subcommand)]
+    Automation(AutomationCommand),
     /// Endpoints (webhook consumers) of an account: add, change, verify, hold, ...
     #[command(subcommand)]
     Endpoint(EndpointCommand),
