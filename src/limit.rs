@@ -446,7 +446,7 @@ mod tests {
     #[test]
     fn many_subjects_do_not_fill_the_memory() {
         let (limits, clock) = limits();
-        for number in 0..400_000 {
+        for number in 0..1_000_000 {
             assert_eq!(limits.take(&key(number), None), allowed(120, 119, 1));
         }
         assert!(lock(&lock(&limits.buckets).full_at.0).len() <= MAX_ENTRIES);
@@ -456,6 +456,24 @@ mod tests {
         }
         // Each bucket is full again after half a second, so only about 500 are ever in use.
         assert!(lock(&lock(&limits.buckets).full_at.0).len() <= 2 * SWEEP_FROM);
+    }
+
+    #[test]
+    fn of_many_at_once_exactly_as_many_pass_as_there_are_tokens() {
+        let (limits, _) = limits();
+        let passed: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let taken = (0..16).map(|_| limits.take(&key(1), None));
+                        let passed = taken.filter(|it| matches!(it, Decision::Allowed(_)));
+                        passed.count()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|it| it.join().unwrap()).sum()
+        });
+        assert_eq!(passed, 120, "of 128");
     }
 
     #[test]
@@ -515,7 +533,7 @@ mod tests {
     #[test]
     fn many_failing_addresses_do_not_fill_the_memory() {
         let (limits, _) = limits();
-        for number in 0..400_000_u32 {
+        for number in 0..1_000_000_u32 {
             limits.failed(Failing::Address(IpAddr::V4(number.into())));
         }
         assert!(lock(&limits.windows).failures.len() <= MAX_ENTRIES);

@@ -6,5 +6,6 @@
 pub mod admin;
 pub mod command;
 pub mod dialect;
+pub mod flex;
 pub mod front;
 pub mod manage;
