@@ -35,6 +35,8 @@ pub struct Http {
     pub insecure_loopback: bool,
     /// The account of requests that name none.
     pub default_account: Option<AccountId>,
+    /// Credits for one message or call of a sub-account.
+    pub credit_cost: u32,
     /// Longest request body in bytes.
     pub max_body: u64,
     /// For the header block.
@@ -234,6 +236,7 @@ pub(super) fn http(r: &mut Reader) -> Http {
         trusted_proxies: r.networks("http.trusted_proxies"),
         insecure_loopback: r.flag("http.insecure_loopback"),
         default_account: r.optional_account("http.default_account"),
+        credit_cost: r.number("http.credit_cost", 0..=1_000_000),
         max_body: r.size("http.max_body", KIB..=64 * MIB),
         header_deadline: r.duration("http.header_deadline", seconds_to_minutes()),
         body_deadline: r.duration("http.body_deadline", seconds_to_minutes()),
