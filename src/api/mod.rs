@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod command;
+pub mod contacts;
 pub mod dialect;
 pub mod flex;
 pub mod front;

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::api::front::{self, Accepting, Core, Listener, Site};
-use crate::api::{admin, command, flex, manage};
+use crate::api::{admin, command, contacts, flex, manage};
 use crate::auth::caller::{Callers, Secrets};
 use crate::auth::seal::Sealer;
 use crate::auth::vault::Vault;
@@ -456,6 +456,7 @@ fn sites(
         core.clone(),
         vec![
             command::mount(core),
+            contacts::mount(core),
             flex::mount(core),
             manage::mount(core, &context),
         ],

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text;
+use super::{account, text};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, KeyId};
@@ -62,6 +62,7 @@ pub async fn create(
     digest: &[u8; 32],
     new: &NewKey,
 ) -> Result<ApiKey> {
+    account::must_be_open(tx, account).await?;
     let unknown = |surface: &&String| !SURFACES.contains(&surface.as_str());
     if let Some(surface) = new.surfaces.iter().find(unknown) {
         let known = SURFACES.join(", ");

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::secret::Sealed;
-use super::text;
+use super::{account, text};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::AccountId;
@@ -52,6 +52,7 @@ pub struct NewLogin {
 pub async fn create(tx: &Tx, account: AccountId, new: &NewLogin) -> Result<ApiLogin> {
     let id = &new.ai_login_id;
     text::token("ai_login_id", id, 1, 64)?;
+    account::must_be_open(tx, account).await?;
     let key = keys::login(id);
     if tx.get(&key).await?.is_some() {
         return Err(Error::conflict("This ai_login_id is taken"));

@@ -396,6 +396,7 @@ pub async fn disable(
 
 /// Enables a disabled endpoint; `held` messages wait for it. Appends `endpoint_enabled`.
 pub async fn enable(tx: &Tx, account: AccountId, id: EndpointId, held: u64) -> Result<Endpoint> {
+    super::account::must_be_open(tx, account).await?;
     let mut endpoint = load(tx, account, id).await?;
     if matches!(endpoint.order, Order::Disabled(_)) && endpoint.set_order(Order::Enabled, tx.now())
     {

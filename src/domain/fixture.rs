@@ -21,7 +21,6 @@ pub const NOW: Timestamp = Timestamp(1_768_473_000_000);
 
 pub struct World {
     pub db: Database,
-    pub clock: Clock,
     pub agency: AccountId,
     pub account: AccountId,
     seen: [AtomicU64; 2],
@@ -32,12 +31,11 @@ impl World {
     pub async fn new(credits: u64) -> Self {
         let clock = Clock::manual(NOW);
         let store = Arc::new(MemoryStore::new());
-        let db = Database::new(store, clock.clone(), Entropy::seeded(7));
+        let db = Database::new(store, clock, Entropy::seeded(7));
         let agency = AccountId::from_number(1);
         let account = AccountId::from_number(2);
         let world = Self {
             db,
-            clock,
             agency,
             account,
             seen: Default::default(),

@@ -10,7 +10,7 @@ use super::endpoint::{
 };
 use super::message::MAX_TYPE;
 use super::secret::Sealed;
-use super::text;
+use super::{account, text};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, EndpointId, Seq};
@@ -75,6 +75,7 @@ pub struct NewEndpoint {
 
 /// Registers an endpoint. It is offered what is committed after it.
 pub async fn create(tx: &Tx, account: AccountId, new: &NewEndpoint) -> Result<Endpoint> {
+    account::must_be_open(tx, account).await?;
     let settings = &new.settings;
     let Some(url) = settings.url.clone() else {
         return Err(Error::invalid("url", "is required"));

@@ -102,11 +102,11 @@ pub async fn attach(
     }
     let number = sequence::next(tx, agency, KIND).await?;
     let account = Account {
-        sub_account: Some(SubAccount {
+        sub_account: Some(Box::new(SubAccount {
             agency,
             number,
             profile: profile.clone(),
-        }),
+        })),
         ..account
     };
     tx.put(by_email, &number)?;

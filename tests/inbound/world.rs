@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use hookrelay::api::front::{Accepting, Core, Drained, Listener, Settings as Http, Site, run};
-use hookrelay::api::{admin, command, flex, manage};
+use hookrelay::api::{admin, command, contacts, flex, manage};
 use hookrelay::auth::caller::{Callers, Secrets};
 use hookrelay::auth::sitecom_token::login_hash;
 use hookrelay::clock::{Clock, Entropy, Timestamp};
@@ -317,6 +317,7 @@ impl World {
             vec![
                 manage::mount(&core, &context),
                 command::mount(&core),
+                contacts::mount(&core),
                 flex::mount(&core),
             ],
         ));

@@ -135,7 +135,7 @@ pub(super) async fn set(call: Call<Bytes>) -> Reply {
                 None => user::by_username(&tx, id, named).await?,
             };
             let found = found.ok_or_else(|| Error::not_found("There is no such user"))?;
-            let user = user::update(&tx, &account, found.id, changes).await?;
+            let user = Box::pin(user::update(&tx, &account, found.id, changes)).await?;
             ok(&view(user))
         })
         .await?;

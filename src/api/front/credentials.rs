@@ -48,7 +48,9 @@ impl Core {
     /// The user with this `ai_token`.
     pub async fn by_user_token(&self, client: Option<IpAddr>, token: &str) -> Result<Caller> {
         let found = self.callers.user_token(token).await?;
-        found.ok_or_else(|| self.wrong_credential(client))
+        let caller = found.ok_or_else(|| self.wrong_credential(client))?;
+        self.is_open(caller.account).await?;
+        Ok(caller)
     }
 
     /// The caller with this API login and password. Barred: 429, whatever the password.
@@ -79,7 +81,15 @@ impl Core {
         };
         let account = account.or(self.settings.default_account);
         let account = account.ok_or_else(Error::unauthenticated)?;
+        self.is_open(account).await?;
         Ok(Caller::unproved(account, head.client))
+    }
+
+    /// Nobody calls for a closed account. Its keys and logins are disabled; its users and hosts
+    /// are not.
+    async fn is_open(&self, account: AccountId) -> Result<()> {
+        let open = account::is_open(&self.db.view(), account).await?;
+        open.then_some(()).ok_or_else(Error::unauthenticated)
     }
 
     /// Counts a wrong key or token of this client and gives the answer to it.

@@ -40,7 +40,7 @@ pub struct Account {
     pub is_agency: bool,
     /// What it is as a sub-account; none = it is nobody's.
     #[serde(default)]
-    pub sub_account: Option<SubAccount>,
+    pub sub_account: Option<Box<SubAccount>>,
     /// A deleted sub-account: nobody calls for it and nothing is delivered.
     #[serde(default)]
     pub closed: bool,
@@ -121,6 +121,19 @@ pub async fn create(tx: &Tx, id: AccountId, name: &str) -> Result<Account> {
 pub async fn by_id(tx: &Tx, id: AccountId) -> Result<Account> {
     let found = tx.read(&keys::account(id)).await?;
     found.ok_or_else(|| Error::not_found("There is no such account"))
+}
+
+/// Whether the account was not closed.
+pub async fn is_open(tx: &Tx, id: AccountId) -> Result<bool> {
+    let found: Option<Account> = tx.read(&keys::account(id)).await?;
+    Ok(found.is_none_or(|account| !account.closed))
+}
+
+/// Nothing that would act for a closed account can be made or enabled.
+pub(super) async fn must_be_open(tx: &Tx, id: AccountId) -> Result<()> {
+    let text = "The account is closed";
+    let open = is_open(tx, id).await?;
+    open.then_some(()).ok_or_else(|| Error::conflict(text))
 }
 
 /// The account that one of its hosts selects; `host` without port, in lower case.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Contact, CustomField, Identity, KIND, active, by_email, by_identity, by_phone, fields, found,
-    fresh_reference, notice, save,
+    fresh_reference, nobody, notice, save,
 };
 use crate::domain::sequence;
 use crate::error::{Error, Result};
@@ -137,7 +137,7 @@ pub async fn update(tx: &Tx, account: AccountId, id: u64, changes: &Changes) -> 
     }
     let moved = after.phone != before.phone || after.email != before.email;
     if moved && after.phone.is_none() && after.email.is_none() {
-        return Err(Error::invalid("phone", "A phone or an email must stay"));
+        return Err(nobody());
     }
     fields::bounded(&after.custom_fields)?;
     if after.phone != before.phone

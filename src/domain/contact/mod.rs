@@ -165,6 +165,11 @@ pub fn missing() -> Error {
     Error::not_found("Contact not found")
 }
 
+/// A contact must keep what it is known by.
+pub fn nobody() -> Error {
+    Error::invalid("phone", "Provide a phone number or an email")
+}
+
 /// The contact must be there.
 pub fn found(contact: Option<Contact>) -> Result<Contact> {
     contact.ok_or_else(missing)

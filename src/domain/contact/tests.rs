@@ -6,6 +6,8 @@ use crate::domain::fixture::{World, types};
 use crate::domain::list;
 use crate::error::Kind;
 
+// As the fields want it.
+#[allow(clippy::unnecessary_wraps)]
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
@@ -254,7 +256,7 @@ async fn a_custom_channel_knows_people_by_name() {
     assert_eq!((found.id, found.identities.len()), (a.id, 2));
     // Nobody is known by this name.
     let found = linked(&world, known(&three, None)).await.unwrap();
-    assert_eq!(found.identities, [three.clone()]);
+    assert_eq!(found.identities, std::slice::from_ref(&three));
     let told = world.told().await;
     assert_eq!(types(&told), ["new_contact"]);
     assert_eq!(told[0].1["identities"][0]["external_id"], "y");

@@ -86,7 +86,7 @@ pub(super) async fn begun(
 
 /// MSG.
 #[derive(Serialize)]
-struct Message {
+struct Msg {
     message_id: ConversationMessageId,
     conversation_id: ConversationId,
     contact_id: u64,
@@ -98,7 +98,7 @@ struct Message {
 #[derive(Serialize)]
 struct With<T> {
     #[serde(flatten)]
-    message: Message,
+    message: Msg,
     #[serde(flatten)]
     own: T,
 }
@@ -169,7 +169,7 @@ pub(super) async fn posted(
         Channel::Custom(name) => name.as_str(),
         _ => "",
     };
-    let msg = Message {
+    let msg = Msg {
         message_id: message.reference,
         conversation_id: conversation.reference,
         contact_id: contact.id,
@@ -260,7 +260,7 @@ async fn tell<T: Serialize + Sync>(
     tx: &Tx,
     account: AccountId,
     event_type: &str,
-    message: Message,
+    message: Msg,
     own: T,
 ) -> Result<()> {
     event::emit(tx, account, event_type, &With { message, own }).await?;

@@ -149,7 +149,7 @@ async fn link<'a>(
         last_name: text(Text::LastName),
         identity: None,
     };
-    let found = contact::link(tx, account, &person).await?;
+    let found = Box::pin(contact::link(tx, account, &person)).await?;
     Ok(found.map(|contact| contact.id))
 }
 

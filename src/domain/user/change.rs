@@ -107,7 +107,7 @@ async fn person(tx: &Tx, account: &Account, user: &User) -> Result<Option<u64>> 
         last_name: &user.last_name,
         identity: None,
     };
-    let found = contact::link(tx, account, &person).await?;
+    let found = Box::pin(contact::link(tx, account, &person)).await?;
     Ok(found.map(|contact| contact.id))
 }
 
