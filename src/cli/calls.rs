@@ -463,6 +463,18 @@ mod tests {
                 "key add -a shop --name web",
                 r#"POST /admin/v1/accounts/shop/keys {"name":"web"}"#,
             ),
+            (
+                "key add -a shop --surface flex --surface leads --per-minute 0",
+                r#"POST /admin/v1/accounts/shop/keys {"per_minute":0,"surfaces":["flex","leads"]}"#,
+            ),
+            (
+                "key rotate k/1 -a shop",
+                "POST /admin/v1/accounts/shop/keys/k%2F1/rotate",
+            ),
+            (
+                "account set s --agency a --email e --credits 5 --recharge-amount 1",
+                r#"PATCH /admin/v1/accounts/s {"agency":"a","auto_recharge":{"amount":1},"credits":5,"email":"e"}"#,
+            ),
             ("key list -a shop", "GET /admin/v1/accounts/shop/keys"),
             (
                 "key revoke -a shop k1",

@@ -11,7 +11,7 @@ use super::{event, sequence, text};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, PersonId};
-use crate::store::{KeyRange, Tx, keys};
+use crate::store::{Tx, keys};
 
 /// Kind of the records.
 const KIND: &str = "automation";
@@ -124,23 +124,40 @@ pub async fn update(tx: &Tx, account: AccountId, id: u64, new: &Changes) -> Resu
     Ok(after)
 }
 
-/// Removes an automation with a part of its enrollments; says whether that was all of it. Until
-/// then it is off, so that nobody comes in while it is emptied.
-pub async fn remove(tx: &Tx, account: AccountId, id: u64) -> Result<bool> {
+/// Takes a thousand contacts out of an automation that has so many, and turns it off, so that nobody
+/// comes in while it is emptied. Says whether fewer are left, which it leaves to [`remove`].
+pub async fn thin_out(tx: &Tx, account: AccountId, id: u64) -> Result<bool> {
     let mut automation = by_id(tx, account, id).await?.ok_or_else(missing)?;
-    let enrolled: KeyRange = keys::parts(ENROLLED, account, id);
-    let some = tx.scan(&enrolled, SWEEP).await?;
-    let is_all = some.len() < SWEEP;
+    let some = tx.scan(&keys::parts(ENROLLED, account, id), SWEEP).await?;
+    if some.len() < SWEEP {
+        return Ok(true);
+    }
     for (key, _) in some {
         tx.delete(key);
     }
-    if is_all {
-        tx.delete(keys::record(KIND, account, id));
-    } else if automation.is_on {
+    if automation.is_on {
         automation.is_on = false;
         tx.put(keys::record(KIND, account, id), &automation)?;
     }
-    Ok(is_all)
+    Ok(false)
+}
+
+/// Removes an automation with the contacts that are in it: few, after [`thin_out`].
+pub async fn remove(tx: &Tx, account: AccountId, id: u64) -> Result<()> {
+    by_id(tx, account, id).await?.ok_or_else(missing)?;
+    let enrolled = keys::parts(ENROLLED, account, id);
+    loop {
+        let some = tx.scan(&enrolled, SWEEP).await?;
+        let is_last = some.len() < SWEEP;
+        for (key, _) in some {
+            tx.delete(key);
+        }
+        if is_last {
+            break;
+        }
+    }
+    tx.delete(keys::record(KIND, account, id));
+    Ok(())
 }
 
 /// Whether the contact is in the automation.

@@ -93,29 +93,26 @@ struct Removed {
 /// commits.
 pub(super) async fn remove(call: Call<Bytes>) -> Reply {
     let (account, id) = (call.caller.account, named(&call)?);
+    let (db, accounts) = (&call.core.db, [account]);
     loop {
-        let answer = call
-            .commit_order(|tx| async move {
-                let removed = automation::remove(&tx, account, id).await;
-                let removed = removed.map_err(advised)?;
-                let status = if removed {
-                    StatusCode::OK
-                } else {
-                    StatusCode::ACCEPTED
-                };
-                answer(
-                    status,
-                    &Removed {
-                        automation: id,
-                        removed,
-                    },
-                )
-            })
-            .await?;
-        if answer.status == StatusCode::OK {
-            return Ok(answer);
+        let thinned = db.transact_essential(&accounts, |tx| async move {
+            automation::thin_out(&tx, account, id).await
+        });
+        if thinned.await.map_err(advised)? {
+            break;
         }
     }
+    let answered = call
+        .commit_order(|tx| async move {
+            let removed = automation::remove(&tx, account, id).await;
+            removed.map_err(advised)?;
+            ok(&Removed {
+                automation: id,
+                removed: true,
+            })
+        })
+        .await?;
+    Ok(answered)
 }
 
 fn named(call: &Call<Bytes>) -> Result<u64> {
