@@ -9,6 +9,7 @@ mod accept;
 mod backlog;
 mod commands;
 mod consumer;
+mod contacts;
 mod daemon;
 mod deliver;
 mod fanout;
@@ -36,6 +37,8 @@ struct Scale {
     quick: bool,
     /// Messages of the backlog.
     backlog: u64,
+    /// Contacts that are created.
+    contacts: u64,
     /// Times it is filled and drained again.
     cycles: u64,
     /// Of the soak.
@@ -49,7 +52,7 @@ impl Scale {
     }
 }
 
-const FIGURES: [(&str, &str); 10] = [
+const FIGURES: [(&str, &str); 11] = [
     ("accept", "durable accepts, single and in arrays"),
     ("deliver", "accepted to delivered, idle and under load"),
     (
@@ -67,6 +70,7 @@ const FIGURES: [(&str, &str); 10] = [
     ),
     ("cost", "CPU per message, memory afterwards"),
     ("leads", "the command API over 100 000 leads"),
+    ("contacts", "the contacts API over 100 000 contacts"),
     ("logins", "pings beside 200 wrong passwords at a time"),
     ("soak", "what grows at half load"),
 ];
@@ -76,6 +80,7 @@ cargo bench --bench relay -- [NAME…] [options]
   --list         the figures
   --seconds N    of one measurement [5]
   --backlog N    messages of the backlog [1000000]
+  --contacts N   contacts that are created [100000]
   --cycles N     times it is filled and drained again [0]
   --minutes N    of the soak [3]
   --quick        everything once and small; fails only if something is lost";
@@ -90,6 +95,7 @@ async fn measure(name: &str, scale: &Scale) -> Outcome<Vec<Row>> {
         "bounds" => isolation::bounds(scale).await,
         "cost" => steady::cost(scale).await,
         "leads" => commands::leads(scale).await,
+        "contacts" => contacts::figure(scale).await,
         "logins" => commands::logins(scale).await,
         "soak" => steady::soak(scale).await,
         _ => Err(format!("{name} is no figure; --list shows them").into()),
@@ -105,6 +111,7 @@ fn wanted(mut words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
     let mut names = Vec::new();
     let mut quick = false;
     let (mut seconds, mut backlog, mut cycles, mut minutes) = (None, None, 0, None);
+    let mut contacts = None;
     while let Some(word) = words.next() {
         let mut value = || -> Outcome<u64> {
             let text = words.next().ok_or(format!("{word} needs a number"))?;
@@ -116,6 +123,7 @@ fn wanted(mut words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
             "--quick" => quick = true,
             "--seconds" => seconds = Some(value()?),
             "--backlog" => backlog = Some(value()?),
+            "--contacts" => contacts = Some(value()?),
             "--cycles" => cycles = value()?,
             "--minutes" => minutes = Some(value()?),
             "--list" | "--help" => {
@@ -137,6 +145,7 @@ fn wanted(mut words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
         time: Duration::from_secs(seconds.unwrap_or(if quick { 1 } else { 5 })),
         quick,
         backlog: backlog.unwrap_or(if quick { 20_000 } else { 1_000_000 }),
+        contacts: contacts.unwrap_or(if quick { 2_000 } else { 100_000 }),
         cycles,
         soak: match minutes {
             None if quick => short,
