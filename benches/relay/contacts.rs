@@ -1,95 +1,125 @@
-//! Figure 11: the flex API over many contacts.
+//! The contacts API over many contacts.
 //!
-//! Owns the file that is imported and the questions that are timed.
+//! Owns the calls and what is timed. Rates are of calls one by one, each durable before its
+//! answer.
 
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use hyper::Method;
-use serde_json::Value;
-use tokio::task::LocalSet;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::SendRequest;
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Method, Request};
+use tokio::task::{JoinSet, LocalSet};
 
-use crate::daemon::Daemon;
+use crate::daemon::{Account, Daemon};
 use crate::ledger::quantile;
-use crate::load::{Target, connect, exchange};
+use crate::load::connect;
 use crate::report::Row;
 use crate::{Outcome, Scale};
 
-/// Times that each question is asked.
-const TIMES: usize = 20;
+/// Connections that create.
+const CALLERS: u32 = 64;
+/// Look-ups of each kind.
+const LOOK_UPS: u64 = 500;
 
-/// Figure 11.
+/// Makes a call, which must succeed.
+async fn call(
+    sender: &mut SendRequest<Full<Bytes>>,
+    account: &Account,
+    method: Method,
+    query: &str,
+    body: String,
+) -> Outcome<()> {
+    let key = &account.key;
+    let mut request = Request::new(Full::new(Bytes::from(body)));
+    *request.method_mut() = method;
+    *request.uri_mut() = format!("/v1/contacts?apiKey={key}{query}").parse()?;
+    let headers = request.headers_mut();
+    headers.insert(HOST, HeaderValue::from_static("relay"));
+    sender.ready().await?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let bytes = response.into_body().collect().await?.to_bytes();
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&bytes).into_owned().into())
+    }
+}
+
+fn contact(number: u64) -> String {
+    format!(
+        r#"{{"firstName":"First{number}","lastName":"Last{}","phone":"+155{number:08}","email":"contact{number}@example.com"}}"#,
+        number % 1000
+    )
+}
+
+/// Creates `count` contacts over all connections, as fast as they are answered.
+async fn create(daemon: &Daemon, account: &Account, count: u64) -> Outcome<f64> {
+    let begin = Instant::now();
+    let next = Rc::new(Cell::new(0));
+    let mut tasks = JoinSet::new();
+    for _ in 0..CALLERS {
+        let mut sender = connect(daemon.address).await?;
+        let (next, account) = (next.clone(), account.clone());
+        tasks.spawn_local(async move {
+            while next.get() < count {
+                let number = next.replace(next.get() + 1);
+                call(&mut sender, &account, Method::POST, "", contact(number)).await?;
+            }
+            Outcome::Ok(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    let calls = f64::from(u32::try_from(count)?);
+    Ok(calls / begin.elapsed().as_secs_f64())
+}
+
+/// Half and 99 of 100 of the look-ups take no longer.
+async fn look_up(
+    daemon: &Daemon,
+    account: &Account,
+    count: u64,
+    name: &str,
+    query: fn(u64) -> String,
+) -> Outcome<Vec<Row>> {
+    let mut sender = connect(daemon.address).await?;
+    let mut times = Vec::new();
+    for number in 0..LOOK_UPS {
+        // From everywhere, and never the same page twice in a row.
+        let query = query(number * 7919 % count);
+        let begin = Instant::now();
+        call(&mut sender, account, Method::GET, &query, String::new()).await?;
+        times.push(u64::try_from(begin.elapsed().as_nanos())?);
+    }
+    Ok([(0.5, "p50"), (0.99, "p99")]
+        .map(|(share, which)| {
+            let name = format!("{name}, {which}");
+            Row::new(name, quantile(&mut times, share), "ms")
+        })
+        .into())
+}
+
+/// Creates contacts, then looks them up.
 pub async fn figure(scale: &Scale) -> Outcome<Vec<Row>> {
     let daemon = Daemon::start(&[])?;
     let account = daemon.account("bench")?;
     let count = scale.contacts;
-    let file = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR"))?;
-    write(file.as_file(), count)?;
-    let path = file.path().display().to_string();
-    let begin = Instant::now();
-    let done = daemon.cli(&["contacts", "import", &path, "-a", &account.name])?;
-    if done["created"] != count {
-        return Err(format!("of {count} contacts: {done}").into());
-    }
-    let rate = f64::from(u32::try_from(count)?) / begin.elapsed().as_secs_f64();
-    let mut rows = vec![Row::new(
-        format!("contacts import, {count} rows"),
-        rate,
-        "/s",
-    )];
-    let target = Target::new(daemon.address, "/flex/API/", &account.key)?;
-    let local = LocalSet::new();
-    let asked = local.run_until(async {
-        let mut sender = connect(daemon.address).await?;
-        // One contact; each thousandth; each hundredth; each tenth; two letters; nobody.
-        for criteria in [
-            r#""idContact":1500"#,
-            r#""Lname":"lastname777""#,
-            r#""Fname":"Anna77 ""#,
-            r#""Lname":"stname7""#,
-            r#""Lname":"st""#,
-            r#""Lname":"nobody""#,
-        ] {
-            let body = format!(
-                r#"[{{"key":"{}"}},{{"type":"SEARCH",{criteria}}}]"#,
-                account.key
-            );
-            let body = Bytes::from(body);
-            let (mut times, mut found) = (Vec::new(), 0);
-            for _ in 0..TIMES {
-                let begin = Instant::now();
-                let post = Method::POST;
-                let answer = exchange(&mut sender, &target, post, body.clone(), 200).await?;
-                times.push(u64::try_from(begin.elapsed().as_nanos())?);
-                let contacts: Vec<Value> = serde_json::from_slice(&answer)?;
-                found = contacts.len();
-            }
-            for (share, which) in [(0.5, "p50"), (0.99, "p99")] {
-                let name = format!("SEARCH {criteria}: {found} shown, {which}");
-                rows.push(Row::new(name, quantile(&mut times, share), "ms"));
-            }
-        }
-        Outcome::Ok(rows)
-    });
-    let mut rows = asked.await?;
-    rows.push(Row::new("memory", daemon.memory()?, "MiB"));
-    rows.push(Row::new("disk", daemon.disk()?, "MiB"));
-    Ok(rows)
-}
-
-fn write(file: &File, count: u64) -> Outcome<()> {
-    let mut file = BufWriter::new(file);
-    writeln!(file, "phone,email,first_name,last_name")?;
-    for number in 0..count {
-        writeln!(
-            file,
-            "+1555{number:07},n{number}@example.com,Anna{} {number},Lastname{}",
-            number % 100,
-            number % 1000
-        )?;
-    }
-    file.flush()?;
-    Ok(())
+    LocalSet::new()
+        .run_until(async {
+            let rate = create(&daemon, &account, count).await?;
+            let name = format!("POST contacts, {count} times");
+            let mut rows = vec![Row::new(name, rate, "/s")];
+            let by_phone = |number: u64| format!("&phoneNumber=%2B155{number:08}");
+            let by_email = |number: u64| format!("&email=contact{number}@example.com");
+            rows.extend(look_up(&daemon, &account, count, "by phone", by_phone).await?);
+            rows.extend(look_up(&daemon, &account, count, "by email", by_email).await?);
+            Ok(rows)
+        })
+        .await
 }

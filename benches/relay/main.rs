@@ -13,6 +13,7 @@ mod contacts;
 mod daemon;
 mod deliver;
 mod fanout;
+mod flex;
 mod isolation;
 mod ledger;
 mod load;
@@ -37,7 +38,7 @@ struct Scale {
     quick: bool,
     /// Messages of the backlog.
     backlog: u64,
-    /// Contacts that are imported.
+    /// Contacts that are created.
     contacts: u64,
     /// Times it is filled and drained again.
     cycles: u64,
@@ -52,7 +53,7 @@ impl Scale {
     }
 }
 
-const FIGURES: [(&str, &str); 11] = [
+const FIGURES: [(&str, &str); 12] = [
     ("accept", "durable accepts, single and in arrays"),
     ("deliver", "accepted to delivered, idle and under load"),
     (
@@ -70,8 +71,9 @@ const FIGURES: [(&str, &str); 11] = [
     ),
     ("cost", "CPU per message, memory afterwards"),
     ("leads", "the command API over 100 000 leads"),
+    ("contacts", "the contacts API over 100 000 contacts"),
+    ("flex", "the flex API over as many, imported from a file"),
     ("logins", "pings beside 200 wrong passwords at a time"),
-    ("contacts", "the flex API over many contacts"),
     ("soak", "what grows at half load"),
 ];
 
@@ -80,7 +82,7 @@ cargo bench --bench relay -- [NAME…] [options]
   --list         the figures
   --seconds N    of one measurement [5]
   --backlog N    messages of the backlog [1000000]
-  --contacts N   that are imported [100000]
+  --contacts N   contacts that are created [100000]
   --cycles N     times it is filled and drained again [0]
   --minutes N    of the soak [3]
   --quick        everything once and small; fails only if something is lost";
@@ -95,8 +97,9 @@ async fn measure(name: &str, scale: &Scale) -> Outcome<Vec<Row>> {
         "bounds" => isolation::bounds(scale).await,
         "cost" => steady::cost(scale).await,
         "leads" => commands::leads(scale).await,
-        "logins" => commands::logins(scale).await,
         "contacts" => contacts::figure(scale).await,
+        "flex" => flex::figure(scale).await,
+        "logins" => commands::logins(scale).await,
         "soak" => steady::soak(scale).await,
         _ => Err(format!("{name} is no figure; --list shows them").into()),
     }

@@ -1,14 +1,20 @@
 //! Sub-accounts, credits and their export: sections 2.6 and 3.1, and `protocols/domain.md`
 //! section 8.
 
+use hookrelay::auth::caller::Secrets;
+use hookrelay::auth::sitecom_token::login_hash;
 use hookrelay::clock::{Millis, Timestamp};
+use hookrelay::domain::api_login::{self, NewLogin};
 use hookrelay::domain::credit::AutoRecharge;
+use hookrelay::domain::secret::Context;
+use hookrelay::error::{Error, Kind};
+use hookrelay::id::AccountId;
 
 use crate::shop::{
     AGENCY_KEY, Agency, SUB_KEY, credits, example, logged, set, set_balance, text, told, types,
     with_key,
 };
-use crate::world::{KEY, NOW};
+use crate::world::{KEY, NOW, PASSWORD, PlainSecrets, World};
 
 const GRANT: &str =
     r#"{"email":"sub@agency.example","amount":500,"description":"Auto-recharge via webhook"}"#;
@@ -19,6 +25,22 @@ const RECHARGE: &str = r#"{"idempotency_key":"9f86d081884c7d659a2feaa0c55ad015",
 const SENT: &str = r#"{"customData":{"fromId":"x","customChannel":"c","body":"b"}}"#;
 const SEND: &str = "send_custom_channel_message";
 const CREDITS: &str = "subaccounts/credits";
+
+/// Gives an account an API login, as an operator would.
+async fn login(world: &World, account: AccountId, id: &str) -> Result<(), Error> {
+    let secrets = PlainSecrets::default();
+    let new = &NewLogin {
+        ai_login_id: id.to_owned(),
+        hash: login_hash(id),
+        password: secrets.seal(Context::Password(id), PASSWORD)?,
+        comm_key: secrets.seal(Context::CommKey(id), "comm-key-of-a-test")?,
+    };
+    let accounts = [account];
+    let made = world.db.transact(&accounts, |tx| async move {
+        api_login::create(&tx, account, new).await
+    });
+    made.await.map(drop)
+}
 
 #[tokio::test]
 async fn a_sub_account_is_made_shown_and_deleted() {
@@ -40,20 +62,10 @@ async fn a_sub_account_is_made_shown_and_deleted() {
         201
     );
     let endpoint = format!("/admin/v1/accounts/{id}/endpoints");
-    let login = format!("/admin/v1/accounts/{id}/logins");
-    let made = world
-        .admin("POST", &login, r#"{"ai_login_id":"sub"}"#)
-        .await;
-    assert_eq!(made.status, 201, "{}", made.body);
-    let password = text(&made.json(), "ai_login_password");
-    let ping = format!("ai_command=ping&ai_login_id=sub&ai_login_password={password}");
-    assert!(
-        world
-            .send("POST", "/service", &[], &ping)
-            .await
-            .body
-            .starts_with("status=0")
-    );
+    login(world, shop.sub, "sub").await.unwrap();
+    let ping = format!("ai_command=ping&ai_login_id=sub&ai_login_password={PASSWORD}");
+    let pong = world.send("POST", "/service", &[], &ping).await;
+    assert!(pong.body.starts_with("status=0"), "{}", pong.body);
     let made = world
         .admin("POST", &endpoint, r#"{"url":"https://c.example/"}"#)
         .await;
@@ -78,13 +90,15 @@ async fn a_sub_account_is_made_shown_and_deleted() {
     assert!(ping.body.contains("Authentication+failed"), "{}", ping.body);
     let endpoints = world.admin("GET", &endpoint, "").await.json();
     assert_eq!(
-        endpoints["endpoints"][0]["status"], "disabled",
+        endpoints["endpoints"][0]["order"]["state"], "disabled",
         "{endpoints}"
     );
     for (path, body) in [
         (format!("/admin/v1/accounts/{id}/keys"), "{}".to_owned()),
-        (endpoint, r#"{"url":"https://c.example/"}"#.to_owned()),
-        (login, r#"{"ai_login_id":"again"}"#.to_owned()),
+        (
+            endpoint.clone(),
+            r#"{"url":"https://c.example/"}"#.to_owned(),
+        ),
     ] {
         assert_eq!(
             world.admin("POST", &path, &body).await.status,
@@ -92,6 +106,8 @@ async fn a_sub_account_is_made_shown_and_deleted() {
             "{path}"
         );
     }
+    let refused = login(world, shop.sub, "again").await.unwrap_err();
+    assert_eq!(refused.kind, Kind::Conflict);
     // Again: 404. Its address is free.
     for (method, path) in [
         ("DELETE", "subaccounts"),

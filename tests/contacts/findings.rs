@@ -153,7 +153,9 @@ fn of_look_ups() -> Vec<Row> {
         get("contacts", REQUEST, EITHER),
         get("contacts?phoneNumber=&email=%20", REQUEST, EITHER),
         get("contacts?phoneNumber=5551234567", PHONE.0, PHONE.1),
-        get("contacts?phoneNumber=+", PHONE.0, PHONE.1),
+        // A space alone is nothing, whatever it was.
+        get("contacts?phoneNumber=+", REQUEST, EITHER),
+        get("contacts?phoneNumber=%2B", PHONE.0, PHONE.1),
         get(
             "contacts?phone=x&email=nobody@example.com",
             PHONE.0,

@@ -104,8 +104,9 @@ fn credential(head: &Head) -> Option<Cow<'_, str>> {
         return None;
     }
     let query = pairs(head.query.as_bytes()).ok()?;
-    let keys = query.into_iter().filter(|(name, _)| name == KEY);
-    let key = keys.last().map(|(_, key)| key);
+    let mut keys = query.into_iter().filter(|(name, _)| name == KEY);
+    // Of several the last one counts, as of every parameter.
+    let key = keys.next_back().map(|(_, key)| key);
     key.filter(|key| !key.trim().is_empty()).map(Cow::Owned)
 }
 

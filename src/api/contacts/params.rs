@@ -280,7 +280,7 @@ mod tests {
     use serde_json::json;
 
     fn with<T>(
-        value: Value,
+        value: &Value,
         read: impl Fn(&Fields<'_>) -> Result<T, Failure>,
     ) -> Result<T, String> {
         let Value::Object(body) = json!({ "x": value }) else {
@@ -313,15 +313,11 @@ mod tests {
             (json!(["a"]), not_valid()),
             (json!({}), not_valid()),
         ] {
-            assert_eq!(
-                with(value.clone(), |x| x.text(&["x"], 5)),
-                expected,
-                "{value}"
-            );
+            assert_eq!(with(&value, |x| x.text(&["x"], 5)), expected, "{value}");
         }
-        let kept = with(json!(" a\nb\u{7} "), |x| x.lines(&["x"], 9));
+        let kept = with(&json!(" a\nb\u{7} "), |x| x.lines(&["x"], 9));
         assert_eq!(kept, Ok(Some(" a\nb ".to_owned())));
-        let missing = with(json!(" "), |x| x.required(&["x", "y"], 9));
+        let missing = with(&json!(" "), |x| x.required(&["x", "y"], 9));
         assert_eq!(missing, Err("x is required.".to_owned()));
     }
 
@@ -335,14 +331,10 @@ mod tests {
             (json!("Y"), Some(true)),
             (json!(""), None),
         ] {
-            assert_eq!(
-                with(value.clone(), |x| x.flag("x")),
-                Ok(expected),
-                "{value}"
-            );
+            assert_eq!(with(&value, |x| x.flag("x")), Ok(expected), "{value}");
         }
         for value in [json!(2), json!("on"), json!([]), json!(1.0)] {
-            assert!(with(value.clone(), |x| x.flag("x")).is_err(), "{value}");
+            assert!(with(&value, |x| x.flag("x")).is_err(), "{value}");
         }
         for (value, expected) in [
             (json!(7), Some(7)),
