@@ -47,7 +47,7 @@ async fn a_sub_account_is_made_shown_and_deleted() {
     let shop = Agency::new().await;
     let (world, id) = (&shop.world, shop.sub.to_string());
     let own = [("0zbgj09tqm83", id.as_str())];
-    let made = told(world, shop.agency, 0).await;
+    let made = told(world, shop.owner, 0).await;
     assert_eq!(made, [("new_subaccount".to_owned(), example(NEW, &own))]);
     let found = shop
         .call("GET", "subaccounts?email=SUB@agency.example", "")
@@ -64,8 +64,8 @@ async fn a_sub_account_is_made_shown_and_deleted() {
     let endpoint = format!("/admin/v1/accounts/{id}/endpoints");
     login(world, shop.sub, "sub").await.unwrap();
     let ping = format!("ai_command=ping&ai_login_id=sub&ai_login_password={PASSWORD}");
-    let pong = world.send("POST", "/service", &[], &ping).await;
-    assert!(pong.body.starts_with("status=0"), "{}", pong.body);
+    let answered = world.send("POST", "/service", &[], &ping).await;
+    assert!(answered.body.starts_with("status=0"), "{}", answered.body);
     let made = world
         .admin("POST", &endpoint, r#"{"url":"https://c.example/"}"#)
         .await;
@@ -75,7 +75,7 @@ async fn a_sub_account_is_made_shown_and_deleted() {
         .await;
     let expected = r#"{"success":true,"message":"Sub-account deleted successfully"}"#;
     assert_eq!((gone.status, gone.body.as_str()), (200, expected));
-    let events = told(world, shop.agency, 1).await;
+    let events = told(world, shop.owner, 1).await;
     let expected = format!(r#"{{"sub_account_id":"{id}","email":"sub@agency.example"}}"#);
     assert_eq!(events, [("delete_subaccount".to_owned(), expected)]);
     // Key, login and endpoint stopped, and nothing new can be made.
@@ -205,7 +205,7 @@ async fn the_examples_of_granting_credits() {
     );
     let own = [("0zbgj09tqm83", id.as_str())];
     let keyless = example(GRANTED, &own).replace(r#""9f86d081884c7d659a2feaa0c55ad015""#, "null");
-    for (account, before) in [(shop.agency, 1), (shop.sub, 0)] {
+    for (account, before) in [(shop.owner, 1), (shop.sub, 0)] {
         let events = told(&shop.world, account, before).await;
         assert_eq!(events, [("credits_granted".to_owned(), keyless.clone())]);
     }
@@ -221,7 +221,7 @@ async fn the_examples_of_granting_credits() {
     assert_eq!(first.json()["new_balance"], 1542);
     shop.world.clock.set(NOW.after(Millis::days(400)));
     let logs = [
-        logged(&shop.world, shop.agency).await,
+        logged(&shop.world, shop.owner).await,
         logged(&shop.world, shop.sub).await,
     ];
     for body in [
@@ -235,7 +235,7 @@ async fn the_examples_of_granting_credits() {
     assert_eq!(
         logs,
         [
-            logged(&shop.world, shop.agency).await,
+            logged(&shop.world, shop.owner).await,
             logged(&shop.world, shop.sub).await
         ]
     );
@@ -279,7 +279,7 @@ async fn messages_cost_credits_and_the_last_ones_are_asked_for_once() {
     assert_eq!(shop.sub_call("POST", SEND, SENT).await.status, 200);
     let sent = told(&shop.world, shop.sub, 0).await;
     assert!(sent[2].1.contains(r#""credits":42,"#), "{}", sent[2].1);
-    let asked = told(&shop.world, shop.agency, 1).await;
+    let asked = told(&shop.world, shop.owner, 1).await;
     assert_eq!(types(&asked), ["auto_recharge"]);
     let data: serde_json::Value = serde_json::from_str(&asked[0].1).unwrap();
     let (key, id) = (text(&data, "idempotency_key"), shop.sub.to_string());
@@ -290,7 +290,7 @@ async fn messages_cost_credits_and_the_last_ones_are_asked_for_once() {
     assert_eq!(asked[0].1, example(RECHARGE, &own));
     // While it is open there is no second one.
     shop.sub_call("POST", SEND, SENT).await;
-    assert_eq!(logged(&shop.world, shop.agency).await, 2);
+    assert_eq!(logged(&shop.world, shop.owner).await, 2);
     // The agency does what the example says.
     let grant = GRANT.replace('}', &format!(r#","idempotency_key":"{key}"}}"#));
     assert_eq!(
@@ -298,10 +298,10 @@ async fn messages_cost_credits_and_the_last_ones_are_asked_for_once() {
         541
     );
     set_balance(&shop.world, shop.sub, 1, auto(0)).await;
-    let before = logged(&shop.world, shop.agency).await;
+    let before = logged(&shop.world, shop.owner).await;
     assert_eq!(shop.sub_call("POST", SEND, SENT).await.status, 200);
     assert_eq!(
-        types(&told(&shop.world, shop.agency, before).await),
+        types(&told(&shop.world, shop.owner, before).await),
         ["auto_recharge"]
     );
     let before = logged(&shop.world, shop.sub).await;

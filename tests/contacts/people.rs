@@ -170,6 +170,8 @@ async fn absent_members_are_null() {
 }
 
 #[tokio::test]
+// A table is as long as what it shows.
+#[allow(clippy::too_many_lines)]
 async fn updates_replace_what_is_given() {
     let world = world().await;
     let id = jane(&world).await;

@@ -105,7 +105,8 @@ pub async fn credits(world: &World, id: AccountId) -> u64 {
 /// An agency with the sub-account of the examples.
 pub struct Agency {
     pub world: World,
-    pub agency: AccountId,
+    /// The agency itself.
+    pub owner: AccountId,
     pub sub: AccountId,
 }
 
@@ -123,7 +124,11 @@ impl Agency {
         let body = format!(r#"{{"api_key":"{SUB_KEY}"}}"#);
         let made = world.admin("POST", &path, &body).await;
         assert_eq!(made.status, 201, "{}", made.body);
-        Self { world, agency, sub }
+        Self {
+            world,
+            owner: agency,
+            sub,
+        }
     }
 
     /// A call of the agency.

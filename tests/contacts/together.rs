@@ -79,7 +79,7 @@ async fn one_grant_for_one_key() {
         types(&told(&shop.world, shop.sub, 0).await),
         ["credits_granted"]
     );
-    assert_eq!(logged(&shop.world, shop.agency).await, 2);
+    assert_eq!(logged(&shop.world, shop.owner).await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,7 +103,7 @@ async fn sends_beside_the_last_credits_never_overdraw_them() {
         assert_eq!(refused.error().0, "INSUFFICIENT_CREDITS");
     }
     assert_eq!(credits(&shop.world, shop.sub).await, 0);
-    let asked = told(&shop.world, shop.agency, 1).await;
+    let asked = told(&shop.world, shop.owner, 1).await;
     assert_eq!(types(&asked), ["auto_recharge"]);
     let sent = told(&shop.world, shop.sub, 0).await;
     let sent = sent
@@ -128,7 +128,7 @@ async fn one_sub_account_for_one_address() {
     let created = replies.iter().filter(|reply| reply.status == 201).count();
     let refused = replies.iter().filter(|reply| reply.status == 409).count();
     assert_eq!((created, refused), (1, 5));
-    assert_eq!(logged(&shop.world, shop.agency).await, 2);
+    assert_eq!(logged(&shop.world, shop.owner).await, 2);
     // One of them is there, and it can be used.
     let found = shop
         .call("GET", "subaccounts?email=new@agency.example", "")
