@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::api::front::{self, Accepting, Core, Listener, Site};
-use crate::api::{admin, command, manage};
+use crate::api::{admin, command, leads, manage};
 use crate::auth::caller::{Callers, Secrets};
 use crate::auth::seal::Sealer;
 use crate::auth::vault::Vault;
@@ -454,7 +454,11 @@ fn sites(
     });
     let public = Site::new(
         core.clone(),
-        vec![command::mount(core), manage::mount(core, &context)],
+        vec![
+            command::mount(core),
+            leads::mount(core, &config.http.leads_prefix),
+            manage::mount(core, &context),
+        ],
     );
     let figures = store.clone();
     let operator = Arc::new(admin::Context {

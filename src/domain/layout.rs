@@ -18,7 +18,7 @@ pub const RECORDS: &[&str] = &[
     "user",
 ];
 /// `<kind>/<account>/<owner id>/<id>`: a record that belongs to one of the second kind.
-pub const PARTS: &[(&str, &str)] = &[("presence", "user")];
+pub const PARTS: &[(&str, &str)] = &[("presence", "user"), ("session", "user")];
 /// `<index>/<account>/<text>`: the integer id of a record of the second kind.
 pub const UNIQUE: &[(&str, &str)] = &[
     ("checkout-external", "checkout"),
@@ -39,6 +39,8 @@ pub const MEMBERS: &[(&str, &str)] = &[
     ("appointment-of", "appointment"),
     ("contact-email", "contact"),
     ("lead-assignee", "lead"),
+    ("lead-assignee-campaign", "lead"),
+    ("lead-assignee-status", "lead"),
     ("lead-custom-status", "lead"),
     ("lead-in-cell", "lead"),
     ("lead-in-company", "lead"),
@@ -46,8 +48,11 @@ pub const MEMBERS: &[(&str, &str)] = &[
     ("lead-in-first-name", "lead"),
     ("lead-in-last-name", "lead"),
     ("lead-in-phone", "lead"),
+    ("lead-in-phone-digits", "lead"),
     ("lead-note-of", "lead-note"),
     ("lead-owner", "lead"),
+    ("lead-owner-campaign", "lead"),
+    ("lead-owner-status", "lead"),
     ("lead-status", "lead"),
     ("lead-tag", "lead"),
     ("user-country", "user"),
@@ -63,6 +68,12 @@ pub const MEMBERS: &[(&str, &str)] = &[
 ];
 /// `<index>/<account>/<owner id>/<time>/<id>`: what the index says of a record of the second kind.
 pub const TIMED: &[(&str, &str)] = &[
-    ("appointment-end", "appointment"),
+    ("appointment-busy-day", "appointment"),
+    ("appointment-busy-hour", "appointment"),
+    ("appointment-busy-longer", "appointment"),
+    ("appointment-busy-month", "appointment"),
+    ("appointment-busy-year", "appointment"),
     ("appointment-start", "appointment"),
 ];
+/// `<tally>/<account>/<owner id>/<text>`: how many entities of an owner share that text.
+pub const TALLIES: &[&str] = &["lead-source-count", "lead-status-count"];

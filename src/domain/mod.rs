@@ -34,6 +34,7 @@ pub mod remote_data;
 pub mod search;
 pub mod secret;
 pub mod sequence;
+pub mod session;
 pub mod subject;
 pub mod system_email;
 pub mod tag;

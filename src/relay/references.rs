@@ -136,6 +136,13 @@ fn entity(directory: &str, key: &Key, bytes: &[u8]) -> Result<Vec<Demand>, Strin
         layout::MEMBERS,
         layout::TIMED,
     ];
+    if layout::TALLIES.contains(&directory) {
+        let count: u64 = read(bytes)?;
+        keys::text_of(key)
+            .filter(|_| count > 0)
+            .ok_or("it counts nothing")?;
+        return Ok(vec![exists(keys::account(account_of(key)?))]);
+    }
     if !is_record && tables.into_iter().all(|table| of(table).is_none()) {
         return Err("nothing of this name is known".to_owned());
     }
