@@ -147,6 +147,10 @@ pub fn mount(
             &format!("{ACCOUNT}/users/{{user}}"),
             one.guard(with(patch(users::set))),
         )
+        .route(
+            &format!("{ACCOUNT}/users/{{user}}/sessions"),
+            one.guard(with(delete(users::revoke_sessions))),
+        )
         .merge(manage(ACCOUNT, &one));
     Mount::new(&surface, &[PREFIX], router)
 }

@@ -154,7 +154,8 @@ fn bounds(form: &mut Form<'_>, zone: &Zone) -> Option<(Timestamp, Timestamp)> {
     };
     let wrong = |_: &str| "Invalid date setting.".into();
     let setting = form.typed("datesetting", Some(setting), wrong, DateSetting::named);
-    if day.is_none() {
+    // Beside a setting that is none, a day is not missing.
+    if day.is_none() && setting.is_some() {
         form.findings.add("ondate", REQUIRED);
     }
     let wrong = |_: &str| "Invalid date format.".into();

@@ -1,0 +1,573 @@
+//! `protocols/leads-api.md` section 4: appointments, and who is busy when.
+
+use serde_json::{Value, json};
+
+use crate::people::world;
+use crate::site::{Caller, caller, detail, expect, failed, field, login, pair};
+
+const REQUIRED: &str = "This field is required.";
+const BLANK: &str = "This field is may not be blank.";
+const SLUG: &str = "Requested slug is invalid.";
+const FORMAT: &str = "Invalid date format.";
+const NOTE: &str = "Ensure this field has no more than 200 characters.";
+const STATUS: &str = "Invalid appointment status.";
+const TAKEN: &str = "Appointment schedule exists for this time.";
+const REVERSED: &str = "End Date Can't be prior to Start Date.";
+const PAST: &str = "Please Specify a date in the future.";
+const NO_DATA: &str = "Body data not found.";
+
+/// An appointment with the first lead.
+fn at(from: &str, to: &str) -> String {
+    format!(
+        "slug=jane-smith-1001&{}&{}",
+        pair("appointment_date", from),
+        pair("appointment_to", to)
+    )
+}
+
+fn told(status: &str) -> Value {
+    json!({"appointment_id": 1001, "lead_id": 1001, "slug": "jane-smith-1001", "user": "alice",
+        "start_at": "2026-02-01T18:00:00Z", "end_at": "2026-02-01T18:30:00Z", "note": "Demo",
+        "status": status, "actor": "alice"})
+}
+
+#[tokio::test]
+async fn appointments_are_made_changed_and_deleted() {
+    let world = &world().await;
+    let alice = caller(world, "alice", "Agent").await;
+    alice.lead("").await;
+    let ten = at("2026-02-01 10:00", "2026-02-01 10:30");
+    let body = format!("{ten}&appointment_note=Demo&appointment_status=");
+    let (data, said) = alice.told("create/appointment", &body).await;
+    let done = |message: &str| json!({"message": message, "appointment_id": 1001, "slug": "jane-smith-1001"});
+    assert_eq!(data, done("Appointment created successfully."));
+    assert_eq!(said, [("new_appointment".to_owned(), told("pending"))]);
+    let taken = (body.as_str(), 401, failed(TAKEN));
+    alice.refuses("create/appointment", &[taken]).await;
+
+    let update = "appointment_id=1001&appointment_status=";
+    let (data, said) = alice
+        .told("update/appointment", &format!("{update}Confirmed"))
+        .await;
+    assert_eq!(data, done("Appointment updated successfully."));
+    let mut expected = told("confirmed");
+    expected["changed"] = json!(["status"]);
+    assert_eq!(said, [("update_appointment".to_owned(), expected)]);
+    // Blank status: unchanged. The same again: nothing is told.
+    for body in [
+        "appointment_id=1001&appointment_status=+".to_owned(),
+        format!("appointment_id=1001&{ten}&appointment_status=confirmed"),
+    ] {
+        assert_eq!(alice.told("update/appointment", &body).await.1, []);
+    }
+    // A blank note clears.
+    let (_, said) = alice
+        .told(
+            "update/appointment",
+            "appointment_id=1001&appointment_note=+",
+        )
+        .await;
+    assert_eq!(
+        (&said[0].1["changed"], &said[0].1["note"]),
+        (&json!(["note"]), &json!(""))
+    );
+    // Another lead's slug moves it.
+    let second = alice.lead("").await;
+    let body = format!("appointment_id=1001&slug={second}");
+    let (data, said) = alice.told("update/appointment", &body).await;
+    assert_eq!(data["slug"], second);
+    assert_eq!(said[0].1["changed"], json!(["lead_id", "slug"]));
+
+    let (data, said) = alice
+        .told("delete/appointment", "appointment_id=1001")
+        .await;
+    assert_eq!(
+        data,
+        json!({"message": "Appointment deleted successfully."})
+    );
+    let gone = json!({"appointment_id": 1001, "lead_id": 1002, "slug": second, "actor": "alice"});
+    assert_eq!(said, [("delete_appointment".to_owned(), gone)]);
+    let unknown = field("appointment_id", "Requested appointment not found.");
+    let row = ("appointment_id=1001", 400, unknown);
+    for route in ["delete/appointment", "update/appointment"] {
+        alice.refuses(route, std::slice::from_ref(&row)).await;
+    }
+    // Its time is free again.
+    alice.done("create/appointment", &ten).await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_new_appointment_is_told() {
+    let world = &world().await;
+    let alice = caller(world, "alice", "Agent").await;
+    let bob = caller(world, "bob", "Agent").await;
+    alice.lead("").await;
+    let deleted = alice.lead("").await;
+    alice.done("delete/lead", &format!("slug={deleted}")).await;
+    let good = at("2026-02-01 10:00", "2026-02-01 10:30");
+    let note_200 = pair("appointment_note", &"ü".repeat(200));
+    let note_201 = pair("appointment_note", &"ü".repeat(201));
+    let with = |more: &str| format!("{good}&{more}");
+    let three = |text: &str| {
+        json!([
+            ["slug", text],
+            ["appointment_date", text],
+            ["appointment_to", text]
+        ])
+    };
+    let date = |text: &str| with(&pair("appointment_date", text));
+    let to = |text: &str| with(&pair("appointment_to", text));
+    let bad_date = || field("appointment_date", FORMAT);
+    alice
+        .refuses(
+            "create/appointment",
+            &[
+                ("", 401, failed(NO_DATA)),
+                ("unknown=1", 400, three(REQUIRED)),
+                (
+                    "slug=&appointment_date=+&appointment_to=%0A",
+                    400,
+                    three(BLANK),
+                ),
+                (&with("slug=nobody"), 400, field("slug", SLUG)),
+                (&with("slug=jane-smith-1009"), 400, field("slug", SLUG)),
+                (&with(&format!("slug={deleted}")), 400, field("slug", SLUG)),
+                (&date("tomorrow"), 400, bad_date()),
+                (&date("2026-02-30 10:00"), 400, bad_date()),
+                (&date("02/01/2026"), 400, bad_date()),
+                (&date("1767225600"), 400, bad_date()),
+                (
+                    &to("2026-02-01 25:00"),
+                    400,
+                    field("appointment_to", FORMAT),
+                ),
+                (&with(&note_201), 400, field("appointment_note", NOTE)),
+                (
+                    &with("appointment_status=done"),
+                    400,
+                    field("appointment_status", STATUS),
+                ),
+                // All fields, before what fails as a whole.
+                (
+                    &format!(
+                        "slug=x&appointment_date=x&appointment_to=&appointment_status=x&{note_201}"
+                    ),
+                    400,
+                    json!([
+                        ["slug", SLUG],
+                        ["appointment_date", FORMAT],
+                        ["appointment_to", BLANK],
+                        ["appointment_note", NOTE],
+                        ["appointment_status", STATUS]
+                    ]),
+                ),
+                (
+                    &at("2026-02-01 10:00", "2026-02-01 09:59"),
+                    401,
+                    failed(REVERSED),
+                ),
+                // Reversed comes before past, past before taken.
+                (
+                    &at("2026-01-01 10:00", "2026-01-01 09:00"),
+                    401,
+                    failed(REVERSED),
+                ),
+                (
+                    &at("2026-01-15 02:29", "2026-02-01 10:00"),
+                    401,
+                    failed(PAST),
+                ),
+                // Now is not the future.
+                (
+                    &at("2026-01-15 02:30", "2026-01-15 02:30"),
+                    401,
+                    failed(PAST),
+                ),
+                (
+                    &at("2026-01-15T10:30:00Z", "2026-01-15 02:30"),
+                    401,
+                    failed(PAST),
+                ),
+            ],
+        )
+        .await;
+    let no = field("slug", "You can't take appointment under this lead.");
+    bob.refuses("create/appointment", &[(&good, 400, no)]).await;
+    // What just fits is taken: 200 characters, and an end that is the start.
+    let body = format!("{}&{note_200}", at("2026-01-15 02:31", "2026-01-15 02:31"));
+    alice.done("create/appointment", &body).await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_update_is_told() {
+    let world = &world().await;
+    let alice = caller(world, "alice", "Agent").await;
+    let bob = caller(world, "bob", "Agent").await;
+    alice.lead("assignee=bob").await;
+    let others = caller(world, "carl", "Agent").await.lead("").await;
+    alice
+        .done(
+            "create/appointment",
+            &at("2026-02-01 10:00", "2026-02-01 10:30"),
+        )
+        .await;
+    alice
+        .done(
+            "create/appointment",
+            &at("2026-02-01 11:00", "2026-02-01 11:30"),
+        )
+        .await;
+    let with = |more: &str| format!("appointment_id=1001&{more}");
+    let id = |text: &str| field("appointment_id", text);
+    let bad = || id("Invalid appointment id.");
+    let unknown = || id("Requested appointment not found.");
+    let note_201 = pair("appointment_note", &"x".repeat(201));
+    alice
+        .refuses(
+            "update/appointment",
+            &[
+                ("", 401, failed(NO_DATA)),
+                ("slug=jane-smith-1001", 400, id(REQUIRED)),
+                ("appointment_id=+", 400, id(BLANK)),
+                ("appointment_id=x", 400, bad()),
+                ("appointment_id=0", 400, bad()),
+                ("appointment_id=-1001", 400, bad()),
+                ("appointment_id=1001.0", 400, bad()),
+                ("appointment_id=1009", 400, unknown()),
+                ("appointment_id=99999999999999999999", 400, unknown()),
+                (&with("slug=+"), 400, field("slug", BLANK)),
+                (&with("slug=x"), 400, field("slug", SLUG)),
+                (
+                    &with(&format!("slug={others}")),
+                    400,
+                    field("slug", "You can't take appointment under this lead."),
+                ),
+                (
+                    &with("appointment_date=+"),
+                    400,
+                    field("appointment_date", BLANK),
+                ),
+                (
+                    &with("appointment_date=x"),
+                    400,
+                    field("appointment_date", FORMAT),
+                ),
+                (
+                    &with("appointment_to="),
+                    400,
+                    field("appointment_to", BLANK),
+                ),
+                (
+                    &with("appointment_to=x"),
+                    400,
+                    field("appointment_to", FORMAT),
+                ),
+                (&with(&note_201), 400, field("appointment_note", NOTE)),
+                (
+                    &with("appointment_status=x"),
+                    400,
+                    field("appointment_status", STATUS),
+                ),
+                (
+                    &with("appointment_to=2026-02-01+09:00"),
+                    401,
+                    failed(REVERSED),
+                ),
+                (
+                    &with("appointment_date=2026-02-01+10:31"),
+                    401,
+                    failed(REVERSED),
+                ),
+                (
+                    &with("appointment_date=2026-01-01+10:00"),
+                    401,
+                    failed(PAST),
+                ),
+                (&with("appointment_to=2026-02-01+11:01"), 401, failed(TAKEN)),
+            ],
+        )
+        .await;
+    let no = failed("You can't update this appointment.");
+    let moves = with("appointment_status=confirmed");
+    bob.refuses("update/appointment", &[(&moves, 401, no)])
+        .await;
+    let no = failed("You can't delete this appointment.");
+    bob.refuses("delete/appointment", &[("appointment_id=1001", 401, no)])
+        .await;
+    alice
+        .refuses(
+            "delete/appointment",
+            &[
+                ("", 400, id(REQUIRED)),
+                ("appointment_id=", 400, id(BLANK)),
+                ("appointment_id=x", 400, bad()),
+                ("appointment_id=1009", 400, unknown()),
+            ],
+        )
+        .await;
+    // Roles O and D may.
+    for (name, account_type) in [("olga", "Owner"), ("dora", "Admin")] {
+        let leader = caller(world, name, account_type).await;
+        let note = with(&format!("appointment_note={name}"));
+        let (_, said) = leader.told("update/appointment", &note).await;
+        assert_eq!(
+            (&said[0].1["user"], &said[0].1["actor"]),
+            (&json!("alice"), &json!(name))
+        );
+    }
+    login(world, "olga")
+        .await
+        .done("delete/appointment", "appointment_id=1001")
+        .await;
+}
+
+#[tokio::test]
+async fn a_past_appointment_keeps_its_start() {
+    let world = &world().await;
+    let alice = caller(world, "alice", "Agent").await;
+    alice.lead("").await;
+    alice
+        .done(
+            "create/appointment",
+            &at("2026-01-15 02:31", "2026-01-15 03:00"),
+        )
+        .await;
+    crate::site::advance(world, hookrelay::clock::Millis::minutes(4));
+    let same =
+        "appointment_id=1001&appointment_date=2026-01-15+02:31&appointment_to=2026-01-15+04:00";
+    alice.done("update/appointment", same).await;
+    let other = same.replace("02:31", "02:32");
+    alice
+        .refuses("update/appointment", &[(&other, 401, failed(PAST))])
+        .await;
+    alice
+        .done("update/appointment", &other.replace("02:32", "02:35"))
+        .await;
+}
+
+/// A calendar from 10:00 to 11:00, and others far around it.
+async fn calendar(alice: &Caller<'_>) {
+    alice.lead("").await;
+    alice
+        .done(
+            "create/appointment",
+            &at("2026-02-01 10:00", "2026-02-01 11:00"),
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn times_overlap_by_the_rule_of_the_table() {
+    let world = &world().await;
+    let alice = caller(world, "alice", "Agent").await;
+    calendar(&alice).await;
+    for (from, to, is_free) in [
+        ("2026-02-01 09:00", "2026-02-01 10:00", true),
+        ("2026-02-01 11:00", "2026-02-01 12:00", true),
+        ("2026-02-01 09:00", "2026-02-01 10:01", false),
+        ("2026-02-01 10:59", "2026-02-01 12:00", false),
+        ("2026-02-01 10:15", "2026-02-01 10:30", false),
+        ("2026-02-01 09:00", "2026-02-01 12:00", false),
+        ("2026-01-20 00:00", "2027-03-01 00:00", false),
+        ("2026-02-01 10:00", "2026-02-01 10:00", false),
+        ("2026-02-01 10:30", "2026-02-01 10:30", false),
+        ("2026-02-01 11:00", "2026-02-01 11:00", true),
+    ] {
+        let reply = alice.post("create/appointment", &at(from, to)).await;
+        if is_free {
+            assert_eq!(reply.status, 200, "{from} {to}: {}", reply.body);
+            let id = reply.json()["data"]["appointment_id"].clone();
+            alice
+                .done("delete/appointment", &format!("appointment_id={id}"))
+                .await;
+        } else {
+            expect(&reply, 401, &failed(TAKEN), &format!("{from} {to}"));
+        }
+    }
+    // Nobody else's time is taken, nor by what does not occupy.
+    let olga = caller(world, "olga", "Owner").await;
+    let ten = at("2026-02-01 10:00", "2026-02-01 11:00");
+    olga.done("create/appointment", &ten).await;
+    for status in ["cancelled", "fullfilled", "fulfilled"] {
+        let body = format!("{ten}&appointment_status={status}");
+        alice.done("create/appointment", &body).await;
+    }
+    for status in ["pending", "rescheduled", "confirmed"] {
+        let body = format!("{ten}&appointment_status={status}");
+        alice
+            .refuses("create/appointment", &[(&body, 401, failed(TAKEN))])
+            .await;
+    }
+    // To occupy again is to be looked at again.
+    let ids = alice.seen("appointments/list", "status=cancelled").await;
+    let id = &ids["results"][0]["appointment_id"];
+    let again = format!("appointment_id={id}&appointment_status=pending");
+    alice
+        .refuses("update/appointment", &[(&again, 401, failed(TAKEN))])
+        .await;
+    alice
+        .done(
+            "update/appointment",
+            "appointment_id=1001&appointment_status=cancelled",
+        )
+        .await;
+    alice.done("update/appointment", &again).await;
+}
+
+/// Whatever the length of what is there, it is found at its last minute.
+#[tokio::test]
+async fn long_appointments_occupy_to_their_end() {
+    let world = &world().await;
+    let alice = caller(world, "alice", "Agent").await;
+    alice.lead("").await;
+    let mut id = 1000;
+    for end in [
+        "2026-02-01 10:30",
+        "2026-02-01 11:00",
+        "2026-02-02 09:59",
+        "2026-02-28 23:00",
+        "2026-12-31 23:00",
+        "2031-01-01 00:00",
+    ] {
+        alice
+            .done("create/appointment", &at("2026-02-01 10:00", end))
+            .await;
+        id += 1;
+        let zone = hookrelay::domain::zone::Zone::default();
+        let last = zone.parse(end).unwrap().0 - 60_000;
+        let last = zone.local_minute(hookrelay::clock::Timestamp(last));
+        let body = at(&last, "2031-02-01 00:00");
+        alice
+            .refuses("create/appointment", &[(&body, 401, failed(TAKEN))])
+            .await;
+        let after = at(end, end);
+        alice.done("create/appointment", &after).await;
+        for gone in [id, id + 1] {
+            alice
+                .done("delete/appointment", &format!("appointment_id={gone}"))
+                .await;
+        }
+        id += 1;
+    }
+}
+
+/// 01:30 occurs twice on 2026-11-01 and 02:30 not at all on 2026-03-08.
+#[tokio::test]
+async fn times_overlap_through_a_change_of_the_clock() {
+    let world = &world().await;
+    let alice = caller(world, "alice", "Agent").await;
+    alice.lead("").await;
+    // Two real hours, from 01:30 to 02:30 by the clock.
+    alice
+        .done(
+            "create/appointment",
+            &at("2026-11-01 01:30", "2026-11-01 02:30"),
+        )
+        .await;
+    // The second 01:15.
+    let second = at("2026-11-01T01:15:00-08:00", "2026-11-01T01:20:00-08:00");
+    alice
+        .refuses("create/appointment", &[(&second, 401, failed(TAKEN))])
+        .await;
+    alice
+        .done(
+            "create/appointment",
+            &at("2026-11-01 01:15", "2026-11-01 01:30"),
+        )
+        .await;
+    // 02:30 is 03:30 by then.
+    alice
+        .done(
+            "create/appointment",
+            &at("2026-03-08 02:30", "2026-03-08 04:00"),
+        )
+        .await;
+    let half = at("2026-03-08 03:30", "2026-03-08 03:40");
+    alice
+        .refuses("create/appointment", &[(&half, 401, failed(TAKEN))])
+        .await;
+    alice
+        .done(
+            "create/appointment",
+            &at("2026-03-08 03:00", "2026-03-08 03:30"),
+        )
+        .await;
+    let shown = alice
+        .seen("appointments/list", "datesetting=on&ondate=03/08/2026")
+        .await;
+    let dates: Vec<&str> = shown["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["appointment_date"].as_str().unwrap())
+        .collect();
+    assert_eq!(dates, ["2026-03-08 03:00", "2026-03-08 03:30"]);
+}
+
+#[tokio::test]
+async fn of_calls_for_one_time_exactly_one_succeeds() {
+    let world = &world().await;
+    let alice = caller(world, "alice", "Agent").await;
+    alice.lead("").await;
+    let body = &at("2026-02-01 10:00", "2026-02-01 11:00");
+    let alice = &alice;
+    let call = || async { alice.post("create/appointment", body).await };
+    let (a, b, c, d) = tokio::join!(call(), call(), call(), call());
+    let replies = [a, b, c, d];
+    let won = replies.iter().filter(|reply| reply.status == 200).count();
+    assert_eq!(won, 1, "{replies:?}");
+    for reply in replies.iter().filter(|reply| reply.status != 200) {
+        expect(reply, 401, &failed(TAKEN), body);
+    }
+    assert_eq!(alice.seen("appointments/list", "").await["count"], 1);
+}
+
+/// A calendar that API callers have filled does not stand in the way of an exact answer.
+#[tokio::test]
+async fn a_full_calendar_hides_nothing() {
+    let world = &world().await;
+    let alice = caller(world, "alice", "Agent").await;
+    alice.lead("").await;
+    let insert = "ai_command=event_set&mode=insert&user_id=1001&lead_id=1001";
+    // More at one moment, and more behind the slot, than are read at a time.
+    for (start, end, count) in [
+        ("2026-02-01+09:00", "2026-02-01+10:00", 300),
+        ("2026-03-01+09:00", "2026-03-01+10:00", 300),
+    ] {
+        for _ in 0..count {
+            let call = format!("{insert}&start_date={start}&end_date={end}");
+            assert!(world.command(&call).await.body.starts_with("status=0"));
+        }
+    }
+    alice
+        .done(
+            "create/appointment",
+            &at("2026-02-01 10:00", "2026-02-01 11:00"),
+        )
+        .await;
+    let last = format!("{insert}&start_date=2026-02-01+09:30&end_date=2026-02-02+00:00");
+    world.command(&last).await;
+    let body = at("2026-02-01 12:00", "2026-02-01 13:00");
+    alice
+        .refuses("create/appointment", &[(&body, 401, failed(TAKEN))])
+        .await;
+}
+
+#[tokio::test]
+async fn a_method_that_a_route_does_not_know_is_named() {
+    let world = &world().await;
+    let alice = caller(world, "alice", "Agent").await;
+    for (method, path, allow) in [
+        ("PUT", "create/appointment", "POST"),
+        ("GET", "delete/appointment", "POST"),
+        ("POST", "list", "GET"),
+        ("DELETE", "user/login", "POST"),
+    ] {
+        let reply = alice
+            .send(method, &format!("/crm/v1/{path}"), &[], "")
+            .await;
+        let text = format!("Method \"{method}\" not allowed.");
+        expect(&reply, 405, &detail(&text), path);
+        assert_eq!(reply.header("allow"), Some(allow), "{path}");
+    }
+}
