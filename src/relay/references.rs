@@ -249,6 +249,20 @@ mod tests {
     }
 
     #[test]
+    fn a_tally_counts_something_of_an_account_and_a_session_is_a_users() {
+        let tally = keys::tally("lead-status-count", A, 1001, "closed");
+        let found = demands(&tally, b"3").unwrap();
+        assert_eq!(found, [exists(keys::account(A))]);
+        let unnamed = Key::from_stored(format!("lead-source-count/{A}/x/zz"));
+        for (key, bytes) in [(&tally, b"0"), (&tally, b"x"), (&unnamed, b"1")] {
+            assert!(demands(key, bytes).is_err(), "{key}");
+        }
+        let session = keys::part("session", A, 1001, 1002);
+        let found = demands(&session, b"{}").unwrap();
+        assert_eq!(found, [exists(keys::record("user", A, 1001))]);
+    }
+
+    #[test]
     fn what_belongs_to_an_endpoint_demands_it_and_must_decode() {
         let found = demands(&keys::acked(A, E), b"[[1,2]]").unwrap();
         assert_eq!(found, [exists(keys::endpoint(A, E))]);

@@ -133,16 +133,13 @@ async fn fields(
             None => findings.add("source", not_a_choice(text)),
         }
     }
-    let assignee_id = match &given.assignee {
-        None => Change::Keep,
-        Some(name) => match assignee(tx, call, name).await? {
-            Some(id) => Change::Set(id),
-            None => {
-                findings.add("assignee", "Assignee not found.");
-                Change::Keep
-            }
-        },
-    };
+    let mut assignee_id = Change::Keep;
+    if let Some(name) = &given.assignee {
+        match assignee(tx, call, name).await? {
+            Some(id) => assignee_id = Change::Set(id),
+            None => findings.add("assignee", "Assignee not found."),
+        }
+    }
     Ok(Fields {
         texts,
         status: given.status,

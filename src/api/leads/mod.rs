@@ -53,6 +53,9 @@ const NAME: &str = "leads";
 /// The header that names the account.
 const API_KEY: &str = "apikey";
 
+/// What is said of a token that proves nobody.
+const INVALID: &str = "Given token not valid for any token type";
+
 /// The surface.
 #[derive(Debug)]
 struct Leads {
@@ -72,7 +75,6 @@ impl Leads {
             let text = "Authentication credentials were not provided.";
             return Err(unauthenticated(text));
         };
-        const INVALID: &str = "Given token not valid for any token type";
         let standing = self
             .core
             .by_session_token(head.client, account, Token::Access, token)

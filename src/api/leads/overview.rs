@@ -49,10 +49,14 @@ struct OfSource {
 
 #[derive(Serialize)]
 struct Shown {
-    appointment_note: String,
-    appointment_status: &'static str,
-    appointment_date: String,
-    appointment_to: String,
+    #[serde(rename = "appointment_note")]
+    note: String,
+    #[serde(rename = "appointment_status")]
+    status: &'static str,
+    #[serde(rename = "appointment_date")]
+    date: String,
+    #[serde(rename = "appointment_to")]
+    to: String,
 }
 
 /// Which appointments are shown.
@@ -166,10 +170,10 @@ async fn appointments(tx: &Tx, call: &LeadsCall, filter: Filter) -> Result<Vec<S
     let shown = found.into_iter().filter(|it| filter.shows(it));
     Ok(shown
         .map(|it| Shown {
-            appointment_status: it.status.word(),
-            appointment_date: zone.local_minute(it.start),
-            appointment_to: zone.local_minute(it.end),
-            appointment_note: it.note,
+            status: it.status.word(),
+            date: zone.local_minute(it.start),
+            to: zone.local_minute(it.end),
+            note: it.note,
         })
         .collect())
 }

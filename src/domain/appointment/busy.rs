@@ -87,7 +87,7 @@ async fn any(
             return Ok(true);
         }
         match page.last() {
-            Some((last, _)) if page.len() == PAGE => range = range.following(last),
+            Some((key, _)) if page.len() == PAGE => range = range.following(key),
             _ => return Ok(false),
         }
     }

@@ -122,6 +122,9 @@ mod tests {
     use super::*;
     use crate::domain::lead::tests::blank;
 
+    /// A text that can be asked for.
+    type Part = fn(&mut Wanted) -> &mut Option<String>;
+
     #[test]
     fn what_a_lead_must_be() {
         let mut lead = blank(1001);
@@ -136,125 +139,45 @@ mod tests {
             lead.set_text(text, value.to_owned());
         }
         let text = |text: &str| Some(text.to_owned());
-        let none = Wanted::default;
-        for (wanted, expected) in [
-            (none(), true),
-            (
-                Wanted {
-                    owners: Some(vec![Owner::User(1)]),
-                    ..none()
-                },
-                true,
-            ),
-            (
-                Wanted {
-                    owners: Some(vec![Owner::User(2), Owner::Nobody]),
-                    ..none()
-                },
-                false,
-            ),
-            (
-                Wanted {
-                    owners: Some(Vec::new()),
-                    ..none()
-                },
-                false,
-            ),
-            (
-                Wanted {
-                    assignee: Some(2),
-                    ..none()
-                },
-                true,
-            ),
-            (
-                Wanted {
-                    assignee: Some(1),
-                    ..none()
-                },
-                false,
-            ),
-            (
-                Wanted {
-                    status: Some(Status::Prospect),
-                    ..none()
-                },
-                true,
-            ),
-            (
-                Wanted {
-                    status: Some(Status::Closed),
-                    ..none()
-                },
-                false,
-            ),
-            (
-                Wanted {
-                    campaign: text("Spring"),
-                    ..none()
-                },
-                true,
-            ),
-            (
-                Wanted {
-                    campaign: text("spring"),
-                    ..none()
-                },
-                false,
-            ),
-            (
-                Wanted {
-                    first_name: text("AN"),
-                    ..none()
-                },
-                true,
-            ),
-            (
-                Wanted {
-                    first_name: text("smith"),
-                    ..none()
-                },
-                false,
-            ),
-            (
-                Wanted {
-                    last_name: text("MITH"),
-                    ..none()
-                },
-                true,
-            ),
-            (
-                Wanted {
-                    email: text("@example"),
-                    ..none()
-                },
-                true,
-            ),
-            (
-                Wanted {
-                    phone: text("555-1234"),
-                    ..none()
-                },
-                true,
-            ),
-            (
-                Wanted {
-                    phone: text("9"),
-                    ..none()
-                },
-                false,
-            ),
-            (
-                Wanted {
-                    phone: text("x"),
-                    ..none()
-                },
-                false,
-            ),
+        let asked = |change: &dyn Fn(&mut Wanted)| {
+            let mut wanted = Wanted::default();
+            change(&mut wanted);
+            wanted.meets(&lead)
+        };
+        for (owners, expected) in [
+            (vec![Owner::User(1)], true),
+            (vec![Owner::User(2), Owner::Nobody], false),
+            (vec![], false),
         ] {
-            assert_eq!(wanted.meets(&lead), expected, "{wanted:?}");
+            let found = asked(&|wanted| wanted.owners = Some(owners.clone()));
+            assert_eq!(found, expected, "{owners:?}");
         }
+        for (assignee, expected) in [(2, true), (1, false)] {
+            assert_eq!(asked(&|wanted| wanted.assignee = Some(assignee)), expected);
+        }
+        for (status, expected) in [(Status::Prospect, true), (Status::Closed, false)] {
+            assert_eq!(asked(&|wanted| wanted.status = Some(status)), expected);
+        }
+        let rows: [(Part, &str, bool); 9] = [
+            (|wanted| &mut wanted.campaign, "Spring", true),
+            (|wanted| &mut wanted.campaign, "spring", false),
+            (|wanted| &mut wanted.first_name, "AN", true),
+            (|wanted| &mut wanted.first_name, "smith", false),
+            (|wanted| &mut wanted.last_name, "MITH", true),
+            (|wanted| &mut wanted.email, "@example", true),
+            (|wanted| &mut wanted.phone, "555-1234", true),
+            (|wanted| &mut wanted.phone, "9", false),
+            (|wanted| &mut wanted.phone, "x", false),
+        ];
+        for (part, value, expected) in rows {
+            assert_eq!(
+                asked(&|wanted| *part(wanted) = text(value)),
+                expected,
+                "{value}"
+            );
+        }
+        assert!(asked(&|_| ()));
         lead.status = Status::Deleted;
-        assert!(!none().meets(&lead));
+        assert!(!Wanted::default().meets(&lead));
     }
 }
