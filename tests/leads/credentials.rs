@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hookrelay::clock::Millis;
+use hookrelay::domain::user::Changes;
 use hookrelay::limit::Settings;
 use serde_json::{Value, json};
 
@@ -202,7 +203,7 @@ async fn what_is_wrong_with_a_login_is_told() {
     user(world, "alice", "Agent").await;
     user(world, "gone", "Agent").await;
     set(world, "gone", r#"{"active":false}"#).await;
-    crate::people::add(world, "nopass", "Agent", Default::default()).await;
+    crate::people::add(world, "nopass", "Agent", Changes::default()).await;
     let both = |text: &str| json!([["username", text], ["password", text]]);
     let gone = format!("username=gone&password={GEHEIM}");
     let json = r#"{"username":["alice"],"password":{"a":1}}"#;
