@@ -16,6 +16,7 @@ mod people;
 mod world;
 
 mod appointments;
+mod calendar;
 mod clients;
 mod credentials;
 mod inputs;

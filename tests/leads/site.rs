@@ -175,6 +175,15 @@ pub fn pair(name: &str, value: &str) -> String {
     format!("{name}={}", escaped(value))
 }
 
+/// An appointment with the first lead.
+pub fn appointment(from: &str, to: &str) -> String {
+    format!(
+        "slug=jane-smith-1001&{}&{}",
+        pair("appointment_date", from),
+        pair("appointment_to", to)
+    )
+}
+
 /// A multipart body of text parts, and its media type.
 pub fn multipart(parts: &[(&str, &str)]) -> (String, &'static str) {
     let mut body = String::new();
