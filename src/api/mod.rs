@@ -9,4 +9,5 @@ pub mod contacts;
 pub mod dialect;
 pub mod flex;
 pub mod front;
+pub mod leads;
 pub mod manage;

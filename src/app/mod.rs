@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::api::front::{self, Accepting, Core, Listener, Site};
-use crate::api::{admin, command, contacts, flex, manage};
+use crate::api::{admin, command, contacts, flex, leads, manage};
 use crate::auth::caller::{Callers, Secrets};
 use crate::auth::seal::Sealer;
 use crate::auth::vault::Vault;
@@ -458,6 +458,7 @@ fn sites(
             command::mount(core),
             contacts::mount(core),
             flex::mount(core),
+            leads::mount(core, &config.http.leads_prefix),
             manage::mount(core, &context),
         ],
     );

@@ -86,6 +86,19 @@ pub struct CallingUser {
     pub role: Option<Role>,
 }
 
+impl CallingUser {
+    /// This user, who was proved.
+    pub fn of(user: &User) -> Self {
+        Self {
+            acting: ActingUser {
+                id: user.id,
+                username: user.username.clone(),
+            },
+            role: user.role(),
+        }
+    }
+}
+
 impl Caller {
     fn of_login(login: &ApiLogin) -> Self {
         let id: Arc<str> = login.ai_login_id.as_str().into();
@@ -104,13 +117,7 @@ impl Caller {
             subject: Subject::User(account, user.id),
             per_minute: None,
             login: None,
-            user: Some(CallingUser {
-                acting: ActingUser {
-                    id: user.id,
-                    username: user.username.clone(),
-                },
-                role: user.role(),
-            }),
+            user: Some(CallingUser::of(user)),
         }
     }
 

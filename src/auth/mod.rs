@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod passwords;
 pub mod proof;
 pub mod seal;
+pub mod session_token;
 pub mod sitecom_token;
 pub mod user_token;
 pub mod vault;

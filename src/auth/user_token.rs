@@ -60,18 +60,22 @@ impl Callers {
     /// The text of the user's current token. The first token of all makes the key, in the same
     /// commit.
     pub async fn token_text(&self, tx: &Tx, account: AccountId, user: &User) -> Result<String> {
-        let secret = if let Some(secret) = self.token_secret(tx).await? {
-            secret
-        } else {
-            let fresh = self.secrets().new_comm_key();
-            let sealed = self.secrets().seal(Context::UserTokens, &fresh)?;
-            tx.put(keys::token_secret(), &sealed)?;
-            fresh
-        };
+        let secret = self.made_token_secret(tx).await?;
         text(&secret, account, user.reference, user.token_generation)
     }
 
-    async fn token_secret(&self, tx: &Tx) -> Result<Option<Zeroizing<String>>> {
+    /// The key of the user tokens, which the first of all makes.
+    pub(super) async fn made_token_secret(&self, tx: &Tx) -> Result<Zeroizing<String>> {
+        if let Some(secret) = self.token_secret(tx).await? {
+            return Ok(secret);
+        }
+        let fresh = self.secrets().new_comm_key();
+        let sealed = self.secrets().seal(Context::UserTokens, &fresh)?;
+        tx.put(keys::token_secret(), &sealed)?;
+        Ok(fresh)
+    }
+
+    pub(super) async fn token_secret(&self, tx: &Tx) -> Result<Option<Zeroizing<String>>> {
         let sealed: Option<Sealed> = tx.read(&keys::token_secret()).await?;
         let open = |sealed: Sealed| self.secrets().open(Context::UserTokens, &sealed);
         sealed.map(open).transpose()

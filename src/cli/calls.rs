@@ -207,6 +207,10 @@ pub fn user(command: &UserCommand) -> Asking {
             };
             (call, Show::Object)
         }
+        UserCommand::Logout { of, user } => {
+            let path = format!("{}/{}/sessions", users(of), segment(user));
+            (delete(path), Show::Object)
+        }
     }
 }
 
@@ -447,6 +451,10 @@ mod tests {
             (
                 "user set a@b.example --account s --password P --active false",
                 r#"PATCH /admin/v1/accounts/s/users/a%40b.example {"active":false,"password":"P"}"#,
+            ),
+            (
+                "user logout alice --account s",
+                "DELETE /admin/v1/accounts/s/users/alice/sessions",
             ),
             (
                 "account add shop",

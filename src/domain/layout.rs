@@ -27,7 +27,11 @@ pub const RECORDS: &[&str] = &[
     "user",
 ];
 /// `<kind>/<account>/<owner id>/<id>`: a record that belongs to one of the second kind.
-pub const PARTS: &[(&str, &str)] = &[("enrollment", "automation"), ("presence", "user")];
+pub const PARTS: &[(&str, &str)] = &[
+    ("enrollment", "automation"),
+    ("presence", "user"),
+    ("session", "user"),
+];
 /// `<index>/<account>/<text>`: the integer id of a record of the second kind.
 pub const UNIQUE: &[(&str, &str)] = &[
     ("checkout-external", "checkout"),
@@ -66,6 +70,8 @@ pub const MEMBERS: &[(&str, &str)] = &[
     ("conversation-of-contact", "conversation"),
     ("conversation-open", "conversation"),
     ("lead-assignee", "lead"),
+    ("lead-assignee-campaign", "lead"),
+    ("lead-assignee-status", "lead"),
     ("lead-contact", "lead"),
     ("lead-custom-status", "lead"),
     ("lead-in-cell", "lead"),
@@ -74,8 +80,11 @@ pub const MEMBERS: &[(&str, &str)] = &[
     ("lead-in-first-name", "lead"),
     ("lead-in-last-name", "lead"),
     ("lead-in-phone", "lead"),
+    ("lead-in-phone-digits", "lead"),
     ("lead-note-of", "lead-note"),
     ("lead-owner", "lead"),
+    ("lead-owner-campaign", "lead"),
+    ("lead-owner-status", "lead"),
     ("lead-status", "lead"),
     ("lead-tag", "lead"),
     ("user-country", "user"),
@@ -91,6 +100,12 @@ pub const MEMBERS: &[(&str, &str)] = &[
 ];
 /// `<index>/<account>/<owner id>/<time>/<id>`: what the index says of a record of the second kind.
 pub const TIMED: &[(&str, &str)] = &[
-    ("appointment-end", "appointment"),
+    ("appointment-busy-day", "appointment"),
+    ("appointment-busy-hour", "appointment"),
+    ("appointment-busy-longer", "appointment"),
+    ("appointment-busy-month", "appointment"),
+    ("appointment-busy-year", "appointment"),
     ("appointment-start", "appointment"),
 ];
+/// `<tally>/<account>/<owner id>/<text>`: how many entities of an owner share that text.
+pub const TALLIES: &[&str] = &["lead-source-count", "lead-status-count"];

@@ -43,6 +43,7 @@ pub mod remote_data;
 pub mod search;
 pub mod secret;
 pub mod sequence;
+pub mod session;
 pub mod sub_account;
 pub mod subject;
 pub mod system_email;

@@ -5,9 +5,9 @@
 
 use std::fmt;
 
+use jiff::ToSpan;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
-use jiff::{Span, ToSpan};
 use serde::{Deserialize, Serialize};
 
 use super::day::Day;
@@ -50,6 +50,33 @@ pub enum Unit {
     Year,
 }
 
+/// A calendar period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// From midnight to midnight.
+    Day,
+    /// From Monday to Sunday.
+    Week,
+    /// From the first to the last.
+    Month,
+}
+
+/// A stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Its first moment.
+    pub start: Timestamp,
+    /// The first moment after it.
+    pub end: Timestamp,
+}
+
+impl Span {
+    /// Its last moment: what stands in an inclusive range.
+    pub fn last(self) -> Timestamp {
+        Timestamp(self.end.0.saturating_sub(1))
+    }
+}
+
 /// A date, and the time of day if it was given, with its own offset if that was.
 struct Parts {
     date: Date,
@@ -71,12 +98,18 @@ impl Zone {
 
     /// `2026-01-15 02:30:00`, fractions cut.
     pub fn local(&self, time: Timestamp) -> String {
+        self.written(time, "%Y-%m-%d %H:%M:%S")
+    }
+
+    /// `2026-01-15 02:30`, seconds cut.
+    pub fn local_minute(&self, time: Timestamp) -> String {
+        self.written(time, "%Y-%m-%d %H:%M")
+    }
+
+    fn written(&self, time: Timestamp, form: &str) -> String {
         let seconds = i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX);
         match jiff::Timestamp::from_second(seconds) {
-            Ok(time) => time
-                .to_zoned(self.zone())
-                .strftime("%Y-%m-%d %H:%M:%S")
-                .to_string(),
+            Ok(time) => time.to_zoned(self.zone()).strftime(form).to_string(),
             // Beyond the year 9999 no calendar text exists; the number still tells.
             Err(_) => seconds.to_string(),
         }
@@ -102,7 +135,7 @@ impl Zone {
 
     /// `now`, later (or earlier) by `count` units of this zone's calendar.
     pub fn step(&self, now: Timestamp, count: i64, unit: Unit) -> Option<Timestamp> {
-        let span = Span::new();
+        let span = jiff::Span::new();
         let span = match unit {
             Unit::Minute => span.try_minutes(count),
             Unit::Hour => span.try_hours(count),
@@ -121,6 +154,44 @@ impl Zone {
         let time = jiff::Timestamp::from_millisecond(i64::try_from(now.0).ok()?).ok()?;
         let next = time.to_zoned(self.zone()).date().checked_add(1.day());
         stamp(next.ok()?.to_zoned(self.zone()).ok()?.timestamp())
+    }
+
+    /// The calendar period of this zone that holds `now`.
+    pub fn period(&self, now: Timestamp, length: Period) -> Option<Span> {
+        let time = jiff::Timestamp::from_millisecond(i64::try_from(now.0).ok()?).ok()?;
+        let today = time.to_zoned(self.zone()).date();
+        let monday = i64::from(today.weekday().to_monday_zero_offset());
+        let first = match length {
+            Period::Day => today,
+            Period::Week => today.checked_sub(monday.days()).ok()?,
+            Period::Month => today.first_of_month(),
+        };
+        self.span(first, length)
+    }
+
+    /// The local day that is written `MM/DD/YYYY`.
+    pub fn named_day(&self, text: &str) -> Option<Span> {
+        let text = text.as_bytes();
+        if text.len() != 10 || text[2] != b'/' || text[5] != b'/' {
+            return None;
+        }
+        let year = i16::try_from(digits(&text[6..])?).ok()?;
+        let month = i8::try_from(digits(&text[..2])?).ok()?;
+        let day = i8::try_from(digits(&text[3..5])?).ok()?;
+        self.span(Date::new(year, month, day).ok()?, Period::Day)
+    }
+
+    fn span(&self, first: Date, length: Period) -> Option<Span> {
+        let step = match length {
+            Period::Day => 1.day(),
+            Period::Week => 1.week(),
+            Period::Month => 1.month(),
+        };
+        let midnight = |date: Date| stamp(date.to_zoned(self.zone()).ok()?.timestamp());
+        Some(Span {
+            start: midnight(first)?,
+            end: midnight(first.checked_add(step).ok()?)?,
+        })
     }
 
     fn resolve(&self, parts: &Parts, (hour, minute, second): (i8, i8, i8)) -> Option<Timestamp> {
@@ -276,6 +347,79 @@ mod tests {
     fn a_date_alone_bounds_a_range_on_both_sides() {
         let upper = Zone::default().parse_upper("2026-01-15").unwrap();
         assert_eq!(upper.to_string(), "2026-01-16T07:59:59Z");
+    }
+
+    #[test]
+    fn periods_follow_the_calendar_through_a_change_of_the_clock() {
+        let zone = Zone::default();
+        let at = |text: &str| zone.parse(text).unwrap();
+        for (now, length, start, end, hours) in [
+            (
+                "2026-03-08 12:00",
+                Period::Day,
+                "2026-03-08",
+                "2026-03-09",
+                23,
+            ),
+            (
+                "2026-11-01 00:00",
+                Period::Day,
+                "2026-11-01",
+                "2026-11-02",
+                25,
+            ),
+            (
+                "2026-03-08 23:59",
+                Period::Week,
+                "2026-03-02",
+                "2026-03-09",
+                167,
+            ),
+            (
+                "2026-03-09 00:00",
+                Period::Week,
+                "2026-03-09",
+                "2026-03-16",
+                168,
+            ),
+            (
+                "2026-03-31 23:59",
+                Period::Month,
+                "2026-03-01",
+                "2026-04-01",
+                743,
+            ),
+            (
+                "2028-02-29 12:00",
+                Period::Month,
+                "2028-02-01",
+                "2028-03-01",
+                696,
+            ),
+        ] {
+            let span = zone.period(at(now), length).unwrap();
+            assert_eq!((span.start, span.end), (at(start), at(end)), "{now}");
+            assert_eq!((span.end.0 - span.start.0) / 3_600_000, hours, "{now}");
+            assert_eq!(span.last().0, span.end.0 - 1);
+        }
+        assert_eq!(
+            zone.named_day("03/08/2026"),
+            zone.period(at("2026-03-08"), Period::Day)
+        );
+        for text in [
+            "3/8/2026",
+            "13/01/2026",
+            "02/30/2026",
+            "2026-03-08",
+            "03/08/26",
+            "",
+        ] {
+            assert_eq!(zone.named_day(text), None, "{text}");
+        }
+        assert_eq!(
+            zone.local_minute(at("2026-01-15 02:30:59")),
+            "2026-01-15 02:30"
+        );
     }
 
     #[test]

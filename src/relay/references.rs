@@ -136,6 +136,13 @@ fn entity(directory: &str, key: &Key, bytes: &[u8]) -> Result<Vec<Demand>, Strin
         layout::MEMBERS,
         layout::TIMED,
     ];
+    if layout::TALLIES.contains(&directory) {
+        let count: u64 = read(bytes)?;
+        keys::text_of(key)
+            .filter(|_| count > 0)
+            .ok_or("it counts nothing")?;
+        return Ok(vec![exists(keys::account(account_of(key)?))]);
+    }
     if !is_record && tables.into_iter().all(|table| of(table).is_none()) {
         return Err("nothing of this name is known".to_owned());
     }
@@ -243,6 +250,20 @@ mod tests {
         let other = keys::account(AccountId::from_number(8));
         let bytes = serde_json::to_vec(&account).unwrap();
         assert!(demands(&other, &bytes).unwrap_err().contains("record of"));
+    }
+
+    #[test]
+    fn a_tally_counts_something_of_an_account_and_a_session_is_a_users() {
+        let tally = keys::tally("lead-status-count", A, 1001, "closed");
+        let found = demands(&tally, b"3").unwrap();
+        assert_eq!(found, [exists(keys::account(A))]);
+        let unnamed = Key::from_stored(format!("lead-source-count/{A}/x/zz"));
+        for (key, bytes) in [(&tally, b"0"), (&tally, b"x"), (&unnamed, b"1")] {
+            assert!(demands(key, bytes).is_err(), "{key}");
+        }
+        let session = keys::part("session", A, 1001, 1002);
+        let found = demands(&session, b"{}").unwrap();
+        assert_eq!(found, [exists(keys::record("user", A, 1001))]);
     }
 
     #[test]

@@ -31,6 +31,7 @@
 //! | `<index>/<account>/<text, hex>` | id, where the text is unique in the account |
 //! | `<index>/<account>/<group, hex>/<id>` | empty: an entity under a value that several share |
 //! | `<index>/<account>/<owner id>/<time>/<id>` | what its index says of an entity at a time |
+//! | `<tally>/<account>/<owner id>/<text, hex>` | how many entities of an owner share that text |
 //! | `end/<hour>/<key>` | empty: `key` may be removed after that hour |
 //! | `log/<account>/<first seq>` | a block of messages (the store's own) |
 //! | `meta/…` | the store's own bookkeeping |
@@ -382,6 +383,30 @@ pub fn between(
         end: Key(format!("{directory}/{:016x}0", until.0)),
         newest_first: false,
     }
+}
+
+/// `<tally>/<account>/<owner>/<text>`: how many entities of an owner share a text.
+pub fn tally(tally: &str, account: AccountId, owner: u64, text: &str) -> Key {
+    Key(format!(
+        "{tally}/{account}/{owner:016x}/{}",
+        hex(text.as_bytes())
+    ))
+}
+
+/// All tallies of an owner, by text.
+pub fn tallies(tally: &str, account: AccountId, owner: u64) -> KeyRange {
+    KeyRange::below(&format!("{tally}/{account}/{owner:016x}/"))
+}
+
+/// The text at the end of a key of [`tally`].
+pub fn text_of(key: &Key) -> Option<String> {
+    let digits = key.last_part().as_bytes();
+    let byte = |pair: &[u8]| {
+        let text = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(text, 16).ok()
+    };
+    let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
+    String::from_utf8(bytes?).ok()
 }
 
 /// The time in a key of [`timed`].

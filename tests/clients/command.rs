@@ -1,29 +1,10 @@
 //! The command API as sites call it: every command with curl, and sites in PHP and Python.
 
 use crate::daemon::{Place, done, need, serve};
+use crate::pattern::is_like;
 
 fn script(name: &str) -> String {
     format!("{}/tests/clients/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Whether `text` is `pattern`, in which each `*` stands for anything.
-fn is_like(text: &str, pattern: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else {
-        return false;
-    };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else {
-        return rest.is_empty();
-    };
-    for part in middle {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
 }
 
 /// Every command once, in an order in which each finds what it needs: arguments of curl, and the

@@ -10,4 +10,5 @@
 mod command;
 mod daemon;
 mod foreign;
+mod pattern;
 mod readme;

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use hookrelay::api::front::{Accepting, Core, Drained, Listener, Settings as Http, Site, run};
-use hookrelay::api::{admin, command, contacts, flex, manage};
+use hookrelay::api::{admin, command, contacts, flex, leads, manage};
 use hookrelay::auth::caller::{Callers, Secrets};
 use hookrelay::auth::sitecom_token::login_hash;
 use hookrelay::clock::{Clock, Entropy, Timestamp};
@@ -319,6 +319,7 @@ impl World {
                 command::mount(&core),
                 contacts::mount(&core),
                 flex::mount(&core),
+                leads::mount(&core, "/crm/v1"),
             ],
         ));
         let admin = Arc::new(Site::new(

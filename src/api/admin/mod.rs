@@ -186,4 +186,8 @@ fn people(
             &format!("{ACCOUNT}/automations/{{automation}}"),
             one.guard(with(patch(automations::set).delete(automations::remove))),
         )
+        .route(
+            &format!("{ACCOUNT}/users/{{user}}/sessions"),
+            one.guard(with(delete(users::revoke_sessions))),
+        )
 }

@@ -7,11 +7,12 @@ use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::api::dialect::{Reply, answer, decode, ok};
-use crate::api::front::{Call, pairs};
+use crate::api::front::{Call, Head, pairs};
 use crate::domain::user::{self, Changes, User, rules};
-use crate::domain::{account, text, words};
+use crate::domain::{account, session, text, words};
 use crate::error::{Error, Result};
-use crate::id::PersonId;
+use crate::id::{AccountId, PersonId};
+use crate::store::Tx;
 
 /// Users of a page.
 const MAX_PAGE: usize = 1000;
@@ -120,26 +121,49 @@ pub(super) async fn add(call: Call<Bytes>) -> Reply {
 /// `PATCH accounts/{account}/users/{user}`: by its integer id or its username.
 pub(super) async fn set(call: Call<Bytes>) -> Reply {
     let changes = &checked(&call, decode(&call.input)?).await?;
-    let (id, named) = (call.caller.account, call.head.param("user"));
-    let named = named.unwrap_or_default();
+    let (id, head) = (call.caller.account, &call.head);
     let answered = call
         .commit_order(|tx| async move {
             let account = account::by_id(&tx, id).await?;
-            let found = match named.parse() {
-                Ok(number) => user::by_id(&tx, id, number).await?,
-                Err(_) => None,
-            };
-            let found = match found {
-                Some(found) => Some(found),
-                None if named.len() > rules::MAX_EMAIL => None,
-                None => user::by_username(&tx, id, named).await?,
-            };
-            let found = found.ok_or_else(|| Error::not_found("There is no such user"))?;
+            let found = named(&tx, id, head).await?;
             let user = Box::pin(user::update(&tx, &account, found.id, changes)).await?;
             ok(&view(user))
         })
         .await?;
     Ok(answered)
+}
+
+#[derive(Serialize)]
+struct Revoked {
+    revoked: u64,
+}
+
+/// `DELETE accounts/{account}/users/{user}/sessions`: the user has to log in again.
+pub(super) async fn revoke_sessions(call: Call<Bytes>) -> Reply {
+    let (id, head) = (call.caller.account, &call.head);
+    let answered = call
+        .commit_order(|tx| async move {
+            let found = named(&tx, id, head).await?;
+            let revoked = session::revoke_all(&tx, id, found.id).await?;
+            ok(&Revoked { revoked })
+        })
+        .await?;
+    Ok(answered)
+}
+
+/// The user of the path, by its integer id or its username.
+async fn named(tx: &Tx, account: AccountId, head: &Head) -> Result<User> {
+    let named = head.param("user").unwrap_or_default();
+    let found = match named.parse() {
+        Ok(number) => user::by_id(tx, account, number).await?,
+        Err(_) => None,
+    };
+    let found = match found {
+        Some(found) => Some(found),
+        None if named.len() > rules::MAX_EMAIL => None,
+        None => user::by_username(tx, account, named).await?,
+    };
+    found.ok_or_else(|| Error::not_found("There is no such user"))
 }
 
 /// The texts in their forms, the password hashed.

@@ -4,17 +4,11 @@
 //! Owns merging and the rules for empty values. Does not know which parameters a command has.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::header::CONTENT_TYPE;
 
-use crate::api::front::{Head, Pairs, pairs};
-use crate::error::{Error, Result};
-
-/// Parts of a multipart body.
-const MAX_PARTS: usize = 1000;
+use crate::api::front::{Head, multipart, pairs};
+use crate::error::Result;
 
 /// The parameters of one call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,46 +62,14 @@ impl Params {
 
 /// Decodes query and body.
 pub async fn decode(head: &Head, body: Bytes) -> Result<Params> {
-    let media_type = head.header(CONTENT_TYPE.as_str()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    let body = if essence.eq_ignore_ascii_case("multipart/form-data") {
-        parts(media_type, body).await?
-    } else {
-        pairs(&body)?
+    let body = match multipart::boundary(head)? {
+        Some(boundary) => multipart::pairs(boundary, body).await?,
+        None => pairs(&body)?,
     };
     Ok(Params {
         query: pairs(head.query.as_bytes())?.into_iter().collect(),
         body: body.into_iter().collect(),
     })
-}
-
-async fn parts(media_type: &str, body: Bytes) -> Result<Pairs> {
-    let malformed = || Error::malformed("Malformed request");
-    let boundary = multer::parse_boundary(media_type).map_err(|_| malformed())?;
-    if body.is_empty() {
-        return Ok(Pairs::new());
-    }
-    let stream = Full::<Bytes>::new(body)
-        .map_err(|never: Infallible| never)
-        .into_data_stream();
-    let mut parts = multer::Multipart::new(stream, boundary);
-    let mut found = Vec::new();
-    let mut count = 0;
-    while let Some(part) = parts.next_field().await.map_err(|_| malformed())? {
-        count += 1;
-        if count > MAX_PARTS {
-            return Err(malformed());
-        }
-        let name = part.name().map(str::to_owned);
-        let is_file = part.file_name().is_some();
-        let value = part.bytes().await.map_err(|_| malformed())?;
-        let (Some(name), false) = (name, is_file) else {
-            continue;
-        };
-        let value = String::from_utf8(value.to_vec()).map_err(|_| malformed())?;
-        found.push((name, value));
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::{Core, Head};
 use crate::auth::caller::Caller;
+use crate::auth::session_token::{Kind, Standing};
 use crate::domain::account;
 use crate::domain::user::rules::MAX_EMAIL;
 use crate::domain::user::{self, User};
@@ -20,8 +21,10 @@ use crate::limit::Failing;
 pub enum Login {
     /// It is this active user.
     Right(Box<User>),
-    /// The user is inactive, or has no password to be right.
-    Unusable,
+    /// It is this user, who is inactive.
+    Inactive,
+    /// The user has no password to be right.
+    Passwordless,
 }
 
 impl Core {
@@ -51,6 +54,22 @@ impl Core {
         let caller = found.ok_or_else(|| self.wrong_credential(client))?;
         self.is_open(caller.account).await?;
         Ok(caller)
+    }
+
+    /// What comes of a session's token of this kind. One that never was right is counted; one that
+    /// only ended is what every client comes with now and then.
+    pub async fn by_session_token(
+        &self,
+        client: Option<IpAddr>,
+        account: AccountId,
+        kind: Kind,
+        token: &str,
+    ) -> Result<Standing> {
+        let tx = self.db.view();
+        match self.callers.session_user(&tx, account, kind, token).await? {
+            Standing::Wrong => Err(self.wrong_credential(client)),
+            other => Ok(other),
+        }
     }
 
     /// The caller with this API login and password. Barred: 429, whatever the password.
@@ -114,9 +133,8 @@ impl Core {
         let hash = found.as_ref().and_then(|user| user.password.as_ref());
         let is_right = self.callers.passwords().is_right(password, hash).await?;
         match found {
-            Some(user) if user.password.is_none() || (is_right && !user.active) => {
-                Ok(Login::Unusable)
-            }
+            Some(user) if user.password.is_none() => Ok(Login::Passwordless),
+            Some(user) if is_right && !user.active => Ok(Login::Inactive),
             Some(user) if is_right => {
                 self.not_barred(counter)?;
                 Ok(Login::Right(Box::new(user)))

@@ -12,13 +12,14 @@
 //! | `surface.rs` | what a surface is, and the types it speaks in |
 //! | `gate.rs` | checks 4 to 8, idempotency and the commit of a call |
 //! | `credentials.rs` | the bars after failed authentications |
-//! | `body.rs` | bodies within size and time, and name-value pairs |
+//! | `body.rs`, `multipart.rs` | bodies within size and time, and name-value pairs |
 
 mod body;
 mod credentials;
 mod gate;
 mod linger;
 mod listen;
+pub mod multipart;
 mod path;
 mod secure;
 mod site;

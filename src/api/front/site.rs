@@ -183,6 +183,7 @@ impl Site {
         let head = Head {
             id,
             method: parts.method.clone(),
+            raw_path: parts.uri.path().to_owned(),
             segments: path.segments,
             params: Vec::new(),
             query: parts.uri.query().unwrap_or_default().to_owned(),

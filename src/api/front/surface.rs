@@ -23,6 +23,8 @@ pub struct Head {
     pub id: RequestId,
     /// As it came.
     pub method: Method,
+    /// The path as it came.
+    pub raw_path: String,
     /// Decoded path segments.
     pub segments: Vec<String>,
     /// Named segments of the route, decoded.

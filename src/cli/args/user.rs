@@ -71,6 +71,14 @@ Examples:
         #[command(flatten)]
         changes: UserChanges,
     },
+    /// Revoke a user's sessions on the leads surface: it has to log in again
+    Logout {
+        /// Whose
+        #[command(flatten)]
+        of: OfAccount,
+        /// Its id or name
+        user: String,
+    },
 }
 
 /// New values of a user.

@@ -3,7 +3,8 @@
 //! Owns the rules for times: the end is never before the start; a user may neither take a time
 //! that is over nor one that is taken. Does not know how parameters are spelled.
 
-use super::{Appointment, KIND, OF_LEAD, Status, is_free, live, notice, save};
+use super::busy::is_free;
+use super::{Appointment, KIND, OF_LEAD, Status, live, notice, save};
 use crate::clock::Timestamp;
 use crate::domain::actor::{Actor, Rights, Role};
 use crate::domain::lead::{Lead, rights};
@@ -115,7 +116,7 @@ pub async fn update(
     changes: &Changes,
     actor: &Actor,
 ) -> Result<()> {
-    may_change(actor, before)?;
+    may_change(actor.rights, before)?;
     if lead.id != before.lead_id {
         rights::attend(actor.rights, lead)?;
     }
@@ -152,12 +153,44 @@ pub async fn delete(
     lead: &Lead,
     actor: &Actor,
 ) -> Result<()> {
-    may_change(actor, before)?;
+    may_change(actor.rights, before)?;
+    end(tx, account, before, lead, actor).await
+}
+
+/// Deletes every appointment of a lead, which goes: whoever may delete the lead may do so.
+pub async fn delete_all(tx: &Tx, account: AccountId, lead: &Lead, actor: &Actor) -> Result<()> {
+    let ids = ids(tx, account, lead.id, MAX_AT_ONCE).await?;
+    for id in ids {
+        if let Some(before) = live(tx, account, id).await? {
+            end(tx, account, &before, lead, actor).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn end(
+    tx: &Tx,
+    account: AccountId,
+    before: &Appointment,
+    lead: &Lead,
+    actor: &Actor,
+) -> Result<()> {
     let mut after = before.clone();
     after.deleted_at = Some(tx.now());
     after.updated_at = tx.now();
     save(tx, account, Some(before), &after)?;
     notice::deleted(tx, account, &after, lead, actor).await
+}
+
+/// Ids of a lead's appointments, at most `room` of them: more is more than one call may do.
+async fn ids(tx: &Tx, account: AccountId, lead: u64, room: usize) -> Result<Vec<u64>> {
+    let range = keys::members(OF_LEAD, account, &lead.to_string());
+    let found = tx.scan(&range, room + 1).await?;
+    if found.len() > room {
+        return Err(Error::conflict("Too many appointments for one call"));
+    }
+    let ids = found.iter().filter_map(|(key, _)| keys::id_of(key));
+    Ok(ids.collect())
 }
 
 /// How many more appointments a call may move.
@@ -178,14 +211,10 @@ pub async fn move_all(
     to: u64,
     room: &mut Room,
 ) -> Result<u64> {
-    let range = keys::members(OF_LEAD, account, &from.to_string());
-    let found = tx.scan(&range, room.0 + 1).await?;
-    if found.len() > room.0 {
-        return Err(Error::conflict("Too many appointments for one call"));
-    }
-    room.0 -= found.len();
+    let ids = ids(tx, account, from, room.0).await?;
+    room.0 -= ids.len();
     let mut moved = 0;
-    for id in found.iter().filter_map(|(key, _)| keys::id_of(key)) {
+    for id in ids {
         let Some(before) = live(tx, account, id).await? else {
             continue;
         };
@@ -201,9 +230,9 @@ fn is_user(actor: &Actor) -> bool {
     matches!(actor.rights, Rights::User { .. })
 }
 
-/// The appointment's user, and roles O and D.
-fn may_change(actor: &Actor, it: &Appointment) -> Result<()> {
-    match actor.rights {
+/// To update or delete the appointment: its user, and roles O and D.
+pub fn may_change(rights: Rights, it: &Appointment) -> Result<()> {
+    match rights {
         Rights::User { id, role } if id != it.user_id && !role.is_some_and(Role::leads_all) => {
             Err(Error::forbidden("Permission denied"))
         }

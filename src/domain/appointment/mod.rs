@@ -1,9 +1,10 @@
 //! Appointments with leads (`protocols/domain.md` 2.5 and 5.2); the command API calls them events.
 //!
-//! Owns the record, its indexes and who is busy when. `change.rs` makes, moves and ends them,
-//! `find.rs` looks for them, `notice.rs` tells the consumers. Does not know how parameters are
-//! spelled.
+//! Owns the record and its indexes. `busy.rs` knows who is busy when, `change.rs` makes, moves and
+//! ends them, `find.rs` looks for them, `notice.rs` tells the consumers. Does not know how
+//! parameters are spelled.
 
+mod busy;
 mod change;
 pub mod find;
 mod notice;
@@ -13,10 +14,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub use change::{Changes, NewAppointment, Room, create, delete, insert, move_all, update};
+pub use busy::occupies_at;
+pub use change::{
+    Changes, NewAppointment, Room, create, delete, delete_all, insert, may_change, move_all, update,
+};
 
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::id::AccountId;
 use crate::store::tx::encode;
 use crate::store::{Key, Tx, keys};
@@ -25,10 +29,9 @@ use crate::store::{Key, Tx, keys};
 const KIND: &str = "appointment";
 /// Appointments of a lead that are not deleted.
 const OF_LEAD: &str = "appointment-of";
-/// The same by start, in the calendar of a user and in that of everybody; the value is the status.
+/// The same by start, in the calendar of a user and in that of everybody; the value is the status
+/// and the lead.
 const BY_START: &str = "appointment-start";
-/// Those that occupy their user, by end; the value is the start.
-const BY_END: &str = "appointment-end";
 /// The calendar of everybody: no user has this id.
 const EVERYBODY: u64 = 0;
 /// Entries of a calendar that are read at a time.
@@ -119,52 +122,6 @@ pub async fn live(tx: &Tx, account: AccountId, id: u64) -> Result<Option<Appoint
     Ok(found.filter(|found| found.deleted_at.is_none()))
 }
 
-/// Whether the lead has an occupying appointment with the user that begins then.
-pub async fn occupies_at(
-    tx: &Tx,
-    account: AccountId,
-    lead: u64,
-    user: u64,
-    start: Timestamp,
-) -> Result<bool> {
-    let range = keys::between(BY_START, account, user, start, start);
-    for (key, status) in tx.read_range::<Status>(&range, PAGE).await? {
-        let Some(id) = keys::id_of(&key).filter(|_| status.occupies()) else {
-            continue;
-        };
-        if live(tx, account, id)
-            .await?
-            .is_some_and(|found| found.lead_id == lead)
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Refuses a time at which the user has another occupying appointment.
-async fn is_free(tx: &Tx, account: AccountId, wanted: &Appointment) -> Result<()> {
-    let user = wanted.user_id;
-    let mut range = keys::between(BY_END, account, user, wanted.start, Timestamp::MAX);
-    loop {
-        let page = tx.read_range::<Timestamp>(&range, PAGE).await?;
-        for (key, start) in &page {
-            let is_other = keys::id_of(key) != Some(wanted.id);
-            let end = keys::time_of(key).unwrap_or(Timestamp::MAX);
-            let overlaps = *start < wanted.end && end > wanted.start;
-            if is_other && (overlaps || *start == wanted.start) {
-                return Err(Error::conflict(
-                    "Appointment schedule exists for this time.",
-                ));
-            }
-        }
-        match page.last() {
-            Some((last, _)) if page.len() == PAGE => range = range.following(last),
-            _ => return Ok(()),
-        }
-    }
-}
-
 /// Every index key of an appointment with its value; a deleted one has none.
 fn entries(account: AccountId, it: &Appointment) -> Result<BTreeMap<Key, Bytes>> {
     let mut entries = BTreeMap::new();
@@ -175,11 +132,11 @@ fn entries(account: AccountId, it: &Appointment) -> Result<BTreeMap<Key, Bytes>>
     entries.insert(of_lead, Bytes::new());
     for calendar in [EVERYBODY, it.user_id] {
         let key = keys::timed(BY_START, account, calendar, it.start, it.id);
-        entries.insert(key, encode(&it.status)?);
+        entries.insert(key, encode(&(it.status, it.lead_id))?);
     }
     if it.status.occupies() {
-        let key = keys::timed(BY_END, account, it.user_id, it.end, it.id);
-        entries.insert(key, encode(&it.start)?);
+        let (key, value) = busy::entry(account, it)?;
+        entries.insert(key, value);
     }
     Ok(entries)
 }
@@ -224,25 +181,32 @@ mod tests {
         assert_eq!(occupying.collect::<Vec<_>>(), expected);
     }
 
-    #[test]
-    fn index_entries_follow_the_appointment() {
-        let account = AccountId::from_number(1);
-        let mut it = Appointment {
+    /// An appointment of user 8 with lead 7.
+    pub fn blank(start: Timestamp, end: Timestamp) -> Appointment {
+        Appointment {
             id: 1001,
             lead_id: 7,
             user_id: 8,
-            start: Timestamp(10),
-            end: Timestamp(20),
+            start,
+            end,
             note: String::new(),
             status: Status::Pending,
             created_at: Timestamp(1),
             updated_at: Timestamp(1),
             deleted_at: None,
-        };
-        let busy = keys::timed(BY_END, account, 8, Timestamp(20), 1001);
+        }
+    }
+
+    #[test]
+    fn index_entries_follow_the_appointment() {
+        let account = AccountId::from_number(1);
+        let mut it = blank(Timestamp(10), Timestamp(20));
+        let (busy, _) = busy::entry(account, &it).unwrap();
+        let calendar = keys::timed(BY_START, account, 8, Timestamp(10), 1001);
         let held = entries(account, &it).unwrap();
         assert_eq!(held.len(), 4);
-        assert_eq!(held[&busy], "10");
+        assert_eq!(held[&busy], "[20,7]");
+        assert_eq!(held[&calendar], r#"["pending",7]"#);
         it.status = Status::Cancelled;
         assert!(!entries(account, &it).unwrap().contains_key(&busy));
         it.deleted_at = Some(Timestamp(2));

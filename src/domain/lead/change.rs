@@ -69,7 +69,7 @@ pub async fn create(
     };
     let lead = fields.applied(&blank, &tags, &now(tx, account));
     bounded(&lead)?;
-    save(tx, account.id, None, &lead)?;
+    save(tx, account.id, None, &lead).await?;
     notice::created(tx, account.id, &lead, actor).await?;
     add_notes(tx, account, &lead, fields, actor).await?;
     Ok(lead)
@@ -96,7 +96,7 @@ pub async fn update(
     bounded(&after)?;
     if after != before {
         after.updated_at = tx.now();
-        save(tx, account.id, Some(&before), &after)?;
+        save(tx, account.id, Some(&before), &after).await?;
         notice::updated(tx, account.id, &before, &after, actor).await?;
     }
     add_notes(tx, account, &after, fields, actor).await?;

@@ -23,6 +23,15 @@ const FIELDS: [Field; SEARCHED.len()] = {
     fields
 };
 
+/// What can be asked of a lead.
+pub trait Question: Send + Sync {
+    /// The lists that answer it, as far as lists can.
+    fn condition(&self) -> Condition;
+
+    /// Whether a lead is what was asked for.
+    fn meets(&self, lead: &Lead) -> bool;
+}
+
 /// What a lead must be; an empty list asks nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -38,7 +47,7 @@ pub struct Wanted {
     pub texts: Vec<String>,
 }
 
-impl Wanted {
+impl Question for Wanted {
     fn condition(&self) -> Condition {
         let member = |index, group: String| Condition::Member(index, group);
         let any = |conditions: Vec<Condition>| {
@@ -75,12 +84,11 @@ impl Wanted {
         Condition::All(all)
     }
 
-    /// Whether a lead is what was asked for; `texts` are those of the question, folded.
-    fn meets(&self, lead: &Lead, texts: &[String]) -> bool {
+    fn meets(&self, lead: &Lead) -> bool {
         let is_of = |user| lead.owner_id == Some(user) || lead.assignee_id == Some(user);
         let has_text = |needle: &String| {
-            let mut fields = SEARCHED.iter();
-            fields.any(|(text, _)| contains(lead.text(*text), needle))
+            let (mut fields, needle) = (SEARCHED.iter(), fold(needle));
+            fields.any(|(text, _)| contains(lead.text(*text), &needle))
         };
         lead.is_live()
             && self.user.is_none_or(is_of)
@@ -88,7 +96,7 @@ impl Wanted {
             && (self.custom_statuses.is_empty()
                 || self.custom_statuses.contains(&lead.custom_status))
             && self.tags.iter().all(|tag| lead.tags.contains(tag))
-            && texts.iter().all(has_text)
+            && self.texts.iter().all(has_text)
     }
 }
 
@@ -107,11 +115,10 @@ pub struct Found {
 pub async fn find(
     tx: &Tx,
     account: AccountId,
-    wanted: &Wanted,
+    wanted: &impl Question,
     skip: usize,
     take: usize,
 ) -> Result<Found> {
-    let texts: Vec<String> = wanted.texts.iter().map(|text| fold(text)).collect();
     let condition = wanted.condition();
     let mut search = Search::new(tx, account, KIND, Order::NewestFirst, &condition);
     let shown = skip..skip.saturating_add(take);
@@ -132,7 +139,7 @@ pub async fn find(
         for lead in records.into_iter().flatten() {
             if search.is_exact() {
                 leads.push(lead);
-            } else if wanted.meets(&lead, &texts) {
+            } else if wanted.meets(&lead) {
                 if shown.contains(&total) {
                     leads.push(lead);
                 }
@@ -145,4 +152,29 @@ pub async fn find(
         total,
         read: search.read(),
     })
+}
+
+/// Ids of all that is wanted, if that is no more than `most` and is known without reading far more
+/// than that.
+pub async fn few(
+    tx: &Tx,
+    account: AccountId,
+    wanted: &impl Question,
+    most: usize,
+) -> Result<Option<Vec<u64>>> {
+    let condition = wanted.condition();
+    let mut search = Search::new(tx, account, KIND, Order::OldestFirst, &condition);
+    let mut ids = Vec::new();
+    loop {
+        let some = search.some().await?;
+        if some.is_empty() {
+            return Ok(Some(ids));
+        }
+        let leads: Vec<Option<Lead>> = search.records(&some).await?;
+        let met = leads.iter().flatten().filter(|lead| wanted.meets(lead));
+        ids.extend(met.map(|lead| lead.id));
+        if ids.len() > most || search.read() > most * 8 {
+            return Ok(None);
+        }
+    }
 }

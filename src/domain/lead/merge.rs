@@ -57,12 +57,12 @@ pub async fn merge(
         gone.merged_into = Some(survivor);
         gone.deleted_at = Some(tx.now());
         gone.updated_at = tx.now();
-        save(tx, account, Some(source), &gone)?;
+        save(tx, account, Some(source), &gone).await?;
         totals.notes_moved += note::move_all(tx, account, source.id, survivor, &mut room).await?;
         totals.events_moved +=
             appointment::move_all(tx, account, source.id, survivor, &mut events).await?;
     }
-    save(tx, account, Some(&before), &after)?;
+    save(tx, account, Some(&before), &after).await?;
     let data = notice::TakenOver::of(&after, &taken, &filled, actor);
     event::emit(tx, account, "leads_merged", &data).await?;
     Ok(totals)

@@ -10,11 +10,14 @@
 //! | `open.rs` | the lead of a contact that somebody works on |
 //! | `note.rs` | the notes of a lead |
 //! | `merge.rs`, `several.rs` | calls about several leads |
-//! | `find.rs` | looks for leads |
+//! | `end.rs` | deletes |
+//! | `find.rs`, `standing.rs` | looks for leads; by what they are to a user |
+//! | `tally.rs` | how many leads of an owner share a status or a source |
 //! | `rights.rs` | who may do what with a lead |
 //! | `notice.rs` | what the consumers are told |
 
 mod change;
+mod end;
 pub mod fields;
 pub mod find;
 pub mod merge;
@@ -23,7 +26,9 @@ pub mod notice;
 mod open;
 pub mod rights;
 pub mod several;
+pub mod standing;
 mod status;
+pub mod tally;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize, Serializer};
 
 pub use change::{create, update};
+pub use end::delete;
 pub use open::worked_on;
 pub use status::Status;
 pub use text::Text;
@@ -52,6 +58,13 @@ const BY_CONTACT: &str = "lead-contact";
 const BY_OWNER: &str = "lead-owner";
 const BY_ASSIGNEE: &str = "lead-assignee";
 const BY_TAG: &str = "lead-tag";
+/// The same by two of these at once, because each alone can be most of the leads.
+const BY_OWNER_STATUS: &str = "lead-owner-status";
+const BY_OWNER_CAMPAIGN: &str = "lead-owner-campaign";
+const BY_ASSIGNEE_STATUS: &str = "lead-assignee-status";
+const BY_ASSIGNEE_CAMPAIGN: &str = "lead-assignee-campaign";
+/// The owner of leads that have none: no user has this id.
+const NOBODY: u64 = 0;
 /// The searched texts and their indexes.
 const SEARCHED: [(Text, Field); 6] = [
     (Text::FirstName, Field("lead-in-first-name")),
@@ -61,6 +74,8 @@ const SEARCHED: [(Text, Field); 6] = [
     (Text::Phone, Field("lead-in-phone")),
     (Text::Cell, Field("lead-in-cell")),
 ];
+/// The digits of the phone number alone, however it is written.
+const PHONE_DIGITS: Field = Field("lead-in-phone-digits");
 /// Characters of a slug before the id.
 const MAX_SLUG_NAME: usize = 200;
 /// Leads of one contact whose tags count: a person who has more is a test.
@@ -155,6 +170,21 @@ pub async fn by_id(tx: &Tx, account: AccountId, id: u64) -> Result<Option<Lead>>
     tx.read(&keys::record(KIND, account, id)).await
 }
 
+/// Those of several leads that there are, deleted or not.
+pub async fn several_by_id(
+    tx: &Tx,
+    account: AccountId,
+    ids: &BTreeSet<u64>,
+) -> Result<BTreeMap<u64, Lead>> {
+    let keys: Vec<Key> = ids
+        .iter()
+        .map(|id| keys::record(KIND, account, *id))
+        .collect();
+    let found: Vec<Option<Lead>> = tx.read_all(&keys).await?;
+    let leads = found.into_iter().flatten();
+    Ok(leads.map(|lead| (lead.id, lead)).collect())
+}
+
 /// The lead, if it is not deleted.
 pub async fn live(tx: &Tx, account: AccountId, id: u64) -> Result<Option<Lead>> {
     Ok(by_id(tx, account, id).await?.filter(Lead::is_live))
@@ -194,6 +224,16 @@ pub async fn tags_of_contact(tx: &Tx, account: AccountId, contact: u64) -> Resul
     Ok(tags)
 }
 
+/// The lead of this slug, deleted or not. A slug ends in the id, so no index is needed.
+pub async fn by_slug(tx: &Tx, account: AccountId, slug: &str) -> Result<Option<Lead>> {
+    let digits = slug.rsplit('-').next().unwrap_or_default();
+    let Some(id) = digits.parse().ok() else {
+        return Ok(None);
+    };
+    let found = by_id(tx, account, id).await?;
+    Ok(found.filter(|lead| lead.slug == slug))
+}
+
 /// There is no such lead.
 pub fn missing() -> Error {
     Error::not_found("Record does not exist")
@@ -222,6 +262,16 @@ fn slug(first_name: &str, last_name: &str, id: u64) -> String {
     }
 }
 
+/// The group of an index by a user and a second value.
+fn pair(user: u64, value: &str) -> String {
+    format!("{user} {value}")
+}
+
+/// The digits of a phone number.
+fn phone_digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
 /// Every index key of a lead but the unique one; a deleted lead has none.
 fn entries(account: AccountId, lead: &Lead) -> BTreeSet<Key> {
     if !lead.is_live() {
@@ -240,17 +290,29 @@ fn entries(account: AccountId, lead: &Lead) -> BTreeSet<Key> {
     let contact = lead
         .contact_id
         .map(|contact| member(BY_CONTACT, contact.to_string()));
-    let owner = lead.owner_id.map(|user| member(BY_OWNER, user.to_string()));
-    let assignee = lead
-        .assignee_id
-        .map(|user| member(BY_ASSIGNEE, user.to_string()));
-    entries.extend(contact.into_iter().chain(owner).chain(assignee));
+    let digits = phone_digits(lead.text(Text::Phone));
+    entries.extend(search::entries(account, PHONE_DIGITS, id, &digits));
+    let owner = Some(lead.owner_id.unwrap_or(NOBODY));
+    let lists = [BY_OWNER, BY_OWNER_STATUS, BY_OWNER_CAMPAIGN];
+    let of_assignee = [BY_ASSIGNEE, BY_ASSIGNEE_STATUS, BY_ASSIGNEE_CAMPAIGN];
+    for (user, lists) in [(owner, lists), (lead.assignee_id, of_assignee)] {
+        let Some(user) = user else { continue };
+        let [all, by_status, by_campaign] = lists;
+        entries.insert(member(all, user.to_string()));
+        entries.insert(member(by_status, pair(user, lead.status.word())));
+        let campaign = lead.text(Text::SubId);
+        if !campaign.is_empty() {
+            entries.insert(member(by_campaign, pair(user, campaign)));
+        }
+    }
+    entries.extend(contact);
     entries.extend(lead.tags.iter().map(|tag| member(BY_TAG, tag.to_string())));
     entries
 }
 
-/// Writes the record and what differs of its indexes.
-fn save(tx: &Tx, account: AccountId, before: Option<&Lead>, after: &Lead) -> Result<()> {
+/// Writes the record, what differs of its indexes, and the tallies.
+async fn save(tx: &Tx, account: AccountId, before: Option<&Lead>, after: &Lead) -> Result<()> {
+    tally::count(tx, account, before, after).await?;
     let old = before.map_or_else(BTreeSet::new, |before| entries(account, before));
     search::reindex(tx, &old, &entries(account, after));
     let unique = |lead: &Lead| {
@@ -315,6 +377,31 @@ mod tests {
         ] {
             assert_eq!(slug(first, last, 1001), expected, "{first} {last}");
         }
+    }
+
+    #[test]
+    fn a_lead_is_listed_for_its_owner_and_its_assignee_by_status_and_campaign() {
+        let account = AccountId::from_number(1);
+        let mut lead = blank(7);
+        let key = |index, group: &str| keys::member(index, account, group, 7);
+        lead.assignee_id = Some(5);
+        lead.set_text(Text::Phone, "+1 (555) 12".to_owned());
+        lead.set_text(Text::SubId, "spring".to_owned());
+        let listed = entries(account, &lead);
+        for expected in [
+            key(BY_OWNER, "0"),
+            key(BY_OWNER_STATUS, "0 prospect"),
+            key(BY_OWNER_CAMPAIGN, "0 spring"),
+            key(BY_ASSIGNEE, "5"),
+            key(BY_ASSIGNEE_STATUS, "5 prospect"),
+            key(BY_ASSIGNEE_CAMPAIGN, "5 spring"),
+            key("lead-in-phone-digits", "155"),
+            key("lead-in-phone-digits", "512"),
+        ] {
+            assert!(listed.contains(&expected), "{expected}");
+        }
+        lead.status = Status::Deleted;
+        assert!(entries(account, &lead).is_empty());
     }
 
     #[test]

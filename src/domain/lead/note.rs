@@ -13,7 +13,7 @@ use crate::domain::actor::Actor;
 use crate::domain::{event, search, sequence};
 use crate::error::{Error, Result};
 use crate::id::AccountId;
-use crate::store::{Tx, keys};
+use crate::store::{Key, Tx, keys};
 
 /// Kind of the records.
 const KIND: &str = "lead-note";
@@ -72,6 +72,44 @@ pub async fn add(
     let data = notice::NoteData::of(&note, lead, actor);
     event::emit(tx, account, "new_lead_note", &data).await?;
     Ok(note.id)
+}
+
+/// The note.
+pub async fn by_id(tx: &Tx, account: AccountId, id: u64) -> Result<Option<LeadNote>> {
+    tx.read(&keys::record(KIND, account, id)).await
+}
+
+/// Every note of a lead, newest first.
+pub async fn of_lead(tx: &Tx, account: AccountId, lead: u64) -> Result<Vec<LeadNote>> {
+    let range = keys::members(OF_LEAD, account, &lead.to_string());
+    let ids = search::ids(tx, &range).await?;
+    let keys: Vec<Key> = ids
+        .into_iter()
+        .rev()
+        .map(|id| keys::record(KIND, account, id))
+        .collect();
+    let notes = tx.read_all(&keys).await?;
+    Ok(notes.into_iter().flatten().collect())
+}
+
+/// Erases a note, and appends `delete_lead_note`.
+pub async fn erase(
+    tx: &Tx,
+    account: AccountId,
+    note: &LeadNote,
+    lead: &Lead,
+    actor: &Actor,
+) -> Result<()> {
+    tx.delete(keys::record(KIND, account, note.id));
+    tx.delete(keys::member(
+        OF_LEAD,
+        account,
+        &lead.id.to_string(),
+        note.id,
+    ));
+    let data = notice::NoteErased::of(note, lead, actor);
+    event::emit(tx, account, "delete_lead_note", &data).await?;
+    Ok(())
 }
 
 /// Ids of a lead's notes, at most `room` of them: more is more than one call may do.

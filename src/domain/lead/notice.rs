@@ -190,6 +190,46 @@ impl<'a> NoteData<'a> {
     }
 }
 
+/// Data of `delete_lead_note`.
+#[derive(Debug, Serialize)]
+pub struct NoteErased<'a> {
+    note_id: u64,
+    lead_id: u64,
+    slug: &'a str,
+    actor: Option<&'a str>,
+}
+
+impl<'a> NoteErased<'a> {
+    /// Of this note.
+    pub fn of(note: &LeadNote, lead: &'a Lead, actor: &'a Actor) -> Self {
+        Self {
+            note_id: note.id,
+            lead_id: lead.id,
+            slug: &lead.slug,
+            actor: actor.username(),
+        }
+    }
+}
+
+/// Data of `delete_lead`.
+#[derive(Debug, Serialize)]
+pub struct Deleted<'a> {
+    lead_id: u64,
+    slug: &'a str,
+    actor: Option<&'a str>,
+}
+
+impl<'a> Deleted<'a> {
+    /// Of this lead.
+    pub fn of(lead: &'a Lead, actor: &'a Actor) -> Self {
+        Self {
+            lead_id: lead.id,
+            slug: &lead.slug,
+            actor: actor.username(),
+        }
+    }
+}
+
 /// A lead that another one took over.
 #[derive(Debug, Serialize)]
 pub struct MergedLead {

@@ -4,6 +4,7 @@
 //! caller is proved.
 
 use super::Lead;
+use super::note::LeadNote;
 use crate::domain::actor::{Rights, Role};
 use crate::error::{Error, Result};
 
@@ -45,6 +46,15 @@ pub fn attend(rights: Rights, lead: &Lead) -> Result<()> {
 /// To update, tag, delete, merge or transfer the lead.
 pub fn change(rights: Rights, lead: &Lead) -> Result<()> {
     allowed(standing(rights, lead).is_none_or(|user| user.owns || user.leads_all))
+}
+
+/// To erase a note of the lead.
+pub fn erase_note(rights: Rights, lead: &Lead, note: &LeadNote) -> Result<()> {
+    let is_author = |id| note.author_id == Some(id);
+    allowed(match rights {
+        Rights::User { id, .. } if is_author(id) => true,
+        _ => change(rights, lead).is_ok(),
+    })
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ pub async fn manage_tags(
         }
         bounded(&after)?;
         after.updated_at = tx.now();
-        save(tx, account, Some(before), &after)?;
+        save(tx, account, Some(before), &after).await?;
         let added: BTreeSet<u64> = after.tags.difference(&before.tags).copied().collect();
         let removed: BTreeSet<u64> = before.tags.difference(&after.tags).copied().collect();
         totals.changed += 1;
@@ -158,7 +158,7 @@ pub async fn transfer(
         let mut after = before.clone();
         target.take(&mut after);
         after.updated_at = tx.now();
-        save(tx, account, Some(before), &after)?;
+        save(tx, account, Some(before), &after).await?;
         let notes_erased = if reset {
             note::erase_all(tx, account, before.id, &mut room).await?
         } else {

@@ -62,6 +62,38 @@ impl Status {
         }
     }
 
+    /// What it means, in a few words.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Prospect => "Newly received lead",
+            Self::Tentative => "Interest not confirmed",
+            Self::Potential => "Likely to become a customer",
+            Self::Closed => "No further work planned",
+            Self::Contact => "Contact established",
+            Self::Customer => "Became a customer",
+            Self::Deleted => "Deleted",
+        }
+    }
+
+    /// The color in which it is shown.
+    pub fn color(self) -> &'static str {
+        match self {
+            Self::Prospect => "#3498DB",
+            Self::Tentative => "#9B59B6",
+            Self::Potential => "#F39C12",
+            Self::Closed => "#7F8C8D",
+            Self::Contact => "#1ABC9C",
+            Self::Customer => "#27AE60",
+            Self::Deleted => "#C0392B",
+        }
+    }
+
+    /// The status of this word, whatever the case, among those that may be given.
+    pub fn of_word(text: &str) -> Option<Self> {
+        let named = |status: &Self| text.eq_ignore_ascii_case(status.word());
+        Self::GIVEN.into_iter().find(named)
+    }
+
     /// The status of this word, whatever the case, or number, among those that may be given.
     pub fn named(text: &str) -> Option<Self> {
         let named = |status: &Self| {
@@ -81,6 +113,11 @@ mod tests {
             assert_eq!(Status::named(status.word()), Some(status));
             assert_eq!(Status::named(&status.number().to_string()), Some(status));
         }
+        assert_eq!(Status::of_word("Customer"), Some(Status::Customer));
+        assert_eq!(
+            (Status::of_word("1"), Status::of_word("deleted")),
+            (None, None)
+        );
         assert_eq!(Status::named("CUSTOMER"), Some(Status::Customer));
         for text in ["deleted", "9", "0", "7", "01", "", "received"] {
             assert_eq!(Status::named(text), None, "{text}");

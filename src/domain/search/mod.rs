@@ -21,7 +21,7 @@ use super::words::fold;
 use crate::error::Result;
 use crate::id::AccountId;
 use crate::store::tx::decode;
-use crate::store::{Key, Tx, keys};
+use crate::store::{Key, KeyRange, Tx, keys};
 
 /// Characters of a gram; a shorter needle has no list.
 const GRAM: usize = 3;
@@ -91,6 +91,19 @@ pub fn reindex(tx: &Tx, before: &BTreeSet<Key>, after: &BTreeSet<Key>) {
     }
     for added in after.difference(before) {
         tx.put_bytes(added.clone(), Bytes::new());
+    }
+}
+
+/// Every id of a list, rising.
+pub async fn ids(tx: &Tx, range: &KeyRange) -> Result<Vec<u64>> {
+    let (mut range, mut ids) = (range.clone(), Vec::new());
+    loop {
+        let page = tx.scan(&range, PAGE.1).await?;
+        ids.extend(page.iter().filter_map(|(key, _)| keys::id_of(key)));
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE.1 => range = range.following(last),
+            _ => return Ok(ids),
+        }
     }
 }
 

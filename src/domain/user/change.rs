@@ -125,6 +125,7 @@ pub async fn update(tx: &Tx, account: &Account, id: u64, changes: &Changes) -> R
     if before.password != user.password {
         // Whoever knew the old password loses what it gave.
         user.end_token();
+        user.password_generation += 1;
     }
     save(tx, account.id, Some(&before), &user)?;
     notice::updated(tx, account, &user, &names).await?;
@@ -175,6 +176,7 @@ fn blank(date_added: Timestamp) -> User {
         date_added,
         token_generation: 0,
         token_expires: None,
+        password_generation: 0,
     }
 }
 

@@ -113,6 +113,9 @@ pub struct User {
     pub token_generation: u64,
     /// When the current one ends; none = there is none.
     pub token_expires: Option<Timestamp>,
+    /// Counts its passwords: a session of an earlier one is over.
+    #[serde(default)]
+    pub password_generation: u64,
 }
 
 impl User {

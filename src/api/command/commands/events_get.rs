@@ -31,6 +31,7 @@ pub async fn run(call: &CommandCall) -> Outcome {
             Some((id, _)) => Some(id),
         },
         lead,
+        first_name: None,
         from: from.unwrap_or_default(),
         until: until.unwrap_or(Timestamp::MAX),
         status,

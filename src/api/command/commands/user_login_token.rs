@@ -25,7 +25,9 @@ pub async fn run(call: &CommandCall) -> Outcome {
     let (account, username) = (&call.account, username.unwrap_or_default());
     let proved = match core.login(client, account.id, &username, password).await? {
         Login::Right(user) => *user,
-        Login::Unusable => return Err(core.wrong_password(client, account.id, &username).into()),
+        Login::Inactive | Login::Passwordless => {
+            return Err(core.wrong_password(client, account.id, &username).into());
+        }
     };
     let proved = &proved;
     call.commit(|tx| async move {

@@ -47,7 +47,7 @@ async fn with_password(call: &CommandCall, username: &str, password: &str) -> Ou
     let login = core.login(client, call.account.id, username, password);
     Ok(Done::Reply(match login.await? {
         Login::Right(user) => says("success").integer("user_id", user.id),
-        Login::Unusable => says("error"),
+        Login::Inactive | Login::Passwordless => says("error"),
     }))
 }
 

@@ -1,0 +1,13 @@
+var request = require('request');
+var options = {
+'method': 'GET',
+'url': 'https://<domain>/<api prefix>/<version>/appointments/list/',
+'headers': {
+'apikey': '<apikey>',
+'Authorization': 'Bearer <access token>'
+}
+};
+request(options, function (error, response) {
+if (error) throw new Error(error);
+console.log(response.body);
+});

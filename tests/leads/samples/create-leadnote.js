@@ -1,0 +1,17 @@
+var request = require('request');
+var options = {
+'method': 'POST',
+'url': 'https://<domain>/<api prefix>/<version>/create/leadnote/',
+'headers': {
+'apikey': '<apikey>',
+'Authorization': 'Bearer <access token>'
+},
+formData: {
+'slug': '<lead_slug>',
+'note': '<note>'
+}
+};
+request(options, function (error, response) {
+if (error) throw new Error(error);
+console.log(response.body);
+});
