@@ -17,6 +17,8 @@ pub const RECORDS: &[&str] = &[
     "tag",
     "user",
 ];
+/// Kinds of records whose texts are searched: `search-…/<account>/<kind>…`.
+pub const SEARCHED: &[&str] = &["lead", "user"];
 /// `<kind>/<account>/<owner id>/<id>`: a record that belongs to one of the second kind.
 pub const PARTS: &[(&str, &str)] = &[("presence", "user")];
 /// `<index>/<account>/<text>`: the integer id of a record of the second kind.
@@ -40,25 +42,11 @@ pub const MEMBERS: &[(&str, &str)] = &[
     ("contact-email", "contact"),
     ("lead-assignee", "lead"),
     ("lead-custom-status", "lead"),
-    ("lead-in-cell", "lead"),
-    ("lead-in-company", "lead"),
-    ("lead-in-email", "lead"),
-    ("lead-in-first-name", "lead"),
-    ("lead-in-last-name", "lead"),
-    ("lead-in-phone", "lead"),
     ("lead-note-of", "lead-note"),
     ("lead-owner", "lead"),
     ("lead-status", "lead"),
     ("lead-tag", "lead"),
-    ("user-country", "user"),
     ("user-enrolled", "user"),
-    ("user-in-company", "user"),
-    ("user-in-email", "user"),
-    ("user-in-external-id", "user"),
-    ("user-in-first-name", "user"),
-    ("user-in-last-name", "user"),
-    ("user-in-type", "user"),
-    ("user-in-username", "user"),
     ("user-owner", "user"),
 ];
 /// `<index>/<account>/<owner id>/<time>/<id>`: what the index says of a record of the second kind.

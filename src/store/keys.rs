@@ -31,11 +31,20 @@
 //! | `<index>/<account>/<text, hex>` | id, where the text is unique in the account |
 //! | `<index>/<account>/<group, hex>/<id>` | empty: an entity under a value that several share |
 //! | `<index>/<account>/<owner id>/<time>/<id>` | what its index says of an entity at a time |
+//! | `search-fresh/<account>/<kind>/<id>` | the searched texts of an entity that changed lately |
+//! | `search-runs/<account>/<kind>` | which runs of postings there are |
+//! | `search-block/<account>/<kind>/<run>/<last posting, hex>` | postings of a run |
+//! | `search-due/<account>/<kind>` | empty: there may be enough for another run |
 //! | `end/<hour>/<key>` | empty: `key` may be removed after that hour |
 //! | `log/<account>/<first seq>` | a block of messages (the store's own) |
 //! | `meta/…` | the store's own bookkeeping |
 
+mod search;
+
 use std::fmt;
+
+pub use search::{all_fresh, all_search_due, fresh, run_block, run_blocks, run_blocks_from};
+pub use search::{search_due, search_runs};
 
 use crate::clock::Timestamp;
 use crate::id::{AccountId, BatchId, EndpointId, JobId, KeyId, Seq};

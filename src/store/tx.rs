@@ -282,16 +282,19 @@ impl Tx {
         }
     }
 
-    /// The records under several keys, in their order, own writes included.
-    pub async fn read_all<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<Option<T>>> {
+    /// The bytes under several keys, in their order, own writes included.
+    pub async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>> {
         let found = self.shared.store.get_all(keys).await;
         let found = found.map_err(|error| read_failed("several keys", error))?;
-        let mut records = Vec::with_capacity(keys.len());
-        for (key, found) in keys.iter().zip(found) {
-            let bytes = self.noted(key, found);
-            records.push(bytes.map(|bytes| decode(key, &bytes)).transpose()?);
-        }
-        Ok(records)
+        let noted = keys.iter().zip(found);
+        Ok(noted.map(|(key, found)| self.noted(key, found)).collect())
+    }
+
+    /// The records under several keys, in their order, own writes included.
+    pub async fn read_all<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<Option<T>>> {
+        let found = keys.iter().zip(self.get_all(keys).await?);
+        let read = |(key, bytes): (&Key, Option<Bytes>)| bytes.map(|bytes| decode(key, &bytes));
+        found.map(|found| read(found).transpose()).collect()
     }
 
     /// What this transaction sees under a key of which the store said this.

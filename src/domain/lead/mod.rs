@@ -32,7 +32,7 @@ pub use change::{create, update};
 pub use status::Status;
 pub use text::Text;
 
-use super::search::{self, Field};
+use super::search::{self, Entry, Field};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::AccountId;
@@ -48,15 +48,17 @@ const BY_CUSTOM_STATUS: &str = "lead-custom-status";
 const BY_OWNER: &str = "lead-owner";
 const BY_ASSIGNEE: &str = "lead-assignee";
 const BY_TAG: &str = "lead-tag";
-/// The searched texts and their indexes.
-const SEARCHED: [(Text, Field); 6] = [
-    (Text::FirstName, Field("lead-in-first-name")),
-    (Text::LastName, Field("lead-in-last-name")),
-    (Text::Company, Field("lead-in-company")),
-    (Text::Email, Field("lead-in-email")),
-    (Text::Phone, Field("lead-in-phone")),
-    (Text::Cell, Field("lead-in-cell")),
+/// The searched texts: a lead is looked for in all of them.
+const SEARCHED: [Text; 6] = [
+    Text::FirstName,
+    Text::LastName,
+    Text::Company,
+    Text::Email,
+    Text::Phone,
+    Text::Cell,
 ];
+/// Their common field.
+const TEXTS: Field = Field(1);
 /// Characters of a slug before the id.
 const MAX_SLUG_NAME: usize = 200;
 /// Tags of one lead.
@@ -200,11 +202,7 @@ fn entries(account: AccountId, lead: &Lead) -> BTreeSet<Key> {
     }
     let id = lead.id;
     let member = |index, group: String| keys::member(index, account, &group, id);
-    let mut entries: BTreeSet<Key> = SEARCHED
-        .iter()
-        .flat_map(|(text, field)| search::entries(account, *field, id, lead.text(*text)))
-        .collect();
-    entries.insert(member(BY_STATUS, lead.status.word().to_owned()));
+    let mut entries = BTreeSet::from([member(BY_STATUS, lead.status.word().to_owned())]);
     if lead.custom_status != 0 {
         entries.insert(member(BY_CUSTOM_STATUS, lead.custom_status.to_string()));
     }
@@ -217,10 +215,23 @@ fn entries(account: AccountId, lead: &Lead) -> BTreeSet<Key> {
     entries
 }
 
+/// What is searched of a lead; nothing of a deleted one.
+fn searched(lead: &Lead) -> Entry {
+    let texts = SEARCHED.iter().filter(|_| lead.is_live());
+    texts.fold(Entry::default(), |entry, text| {
+        entry.with(TEXTS, lead.text(*text))
+    })
+}
+
 /// Writes the record and what differs of its indexes.
 fn save(tx: &Tx, account: AccountId, before: Option<&Lead>, after: &Lead) -> Result<()> {
     let old = before.map_or_else(BTreeSet::new, |before| entries(account, before));
     search::reindex(tx, &old, &entries(account, after));
+    let texts = (
+        &before.map_or_else(Entry::default, searched),
+        &searched(after),
+    );
+    search::write(tx, account, KIND, after.id, texts);
     let unique = |lead: &Lead| {
         let external_id = lead.external_id.as_deref().filter(|_| lead.is_live());
         external_id.map(|text| keys::unique(BY_EXTERNAL_ID, account, text))
