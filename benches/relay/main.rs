@@ -38,6 +38,8 @@ struct Scale {
     backlog: u64,
     /// Times it is filled and drained again.
     cycles: u64,
+    /// Leads of the account, and ten times its users.
+    leads: u64,
     /// Of the soak.
     soak: Duration,
 }
@@ -66,7 +68,7 @@ const FIGURES: [(&str, &str); 10] = [
         "a hundred and a thousand hung endpoints; one that confirms nothing",
     ),
     ("cost", "CPU per message, memory afterwards"),
-    ("leads", "the command API over 100 000 leads"),
+    ("leads", "the command API over many leads"),
     ("logins", "pings beside 200 wrong passwords at a time"),
     ("soak", "what grows at half load"),
 ];
@@ -77,6 +79,7 @@ cargo bench --bench relay -- [NAME…] [options]
   --seconds N    of one measurement [5]
   --backlog N    messages of the backlog [1000000]
   --cycles N     times it is filled and drained again [0]
+  --leads N      leads that are looked for [100000]
   --minutes N    of the soak [3]
   --quick        everything once and small; fails only if something is lost";
 
@@ -105,6 +108,7 @@ fn wanted(mut words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
     let mut names = Vec::new();
     let mut quick = false;
     let (mut seconds, mut backlog, mut cycles, mut minutes) = (None, None, 0, None);
+    let mut leads = None;
     while let Some(word) = words.next() {
         let mut value = || -> Outcome<u64> {
             let text = words.next().ok_or(format!("{word} needs a number"))?;
@@ -117,6 +121,7 @@ fn wanted(mut words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
             "--seconds" => seconds = Some(value()?),
             "--backlog" => backlog = Some(value()?),
             "--cycles" => cycles = value()?,
+            "--leads" => leads = Some(value()?),
             "--minutes" => minutes = Some(value()?),
             "--list" | "--help" => {
                 println!("{HELP}\n");
@@ -138,6 +143,7 @@ fn wanted(mut words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
         quick,
         backlog: backlog.unwrap_or(if quick { 20_000 } else { 1_000_000 }),
         cycles,
+        leads: leads.unwrap_or(if quick { 2_000 } else { 100_000 }),
         soak: match minutes {
             None if quick => short,
             minutes => Duration::from_mins(minutes.unwrap_or(3)),

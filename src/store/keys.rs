@@ -124,13 +124,19 @@ impl KeyRange {
     /// end in integer ids.
     #[must_use]
     pub fn from_id(mut self, id: u64) -> Self {
-        let key = format!("{}{id:016x}", self.start);
+        let key = self.key_of(id);
         if self.newest_first {
             self.end = Key(format!("{key}\u{1}"));
         } else {
-            self.start = Key(key);
+            self.start = key;
         }
         self
+    }
+
+    /// The key of `id` in it. It must be all of a directory whose keys end in integer ids.
+    #[must_use]
+    pub fn key_of(&self, id: u64) -> Key {
+        Key(format!("{}{id:016x}", self.start))
     }
 
     /// Whether `key` is in the range.
@@ -469,6 +475,7 @@ mod tests {
             |range: KeyRange| (1..6).filter(move |id| range.contains(&member("x", A, "g", *id)));
         let rising: Vec<u64> = ids(range.clone().from_id(3)).collect();
         assert_eq!(rising, [3, 4, 5]);
+        assert_eq!(range.key_of(3), member("x", A, "g", 3));
         let falling: Vec<u64> = ids(range.newest_first().from_id(3)).collect();
         assert_eq!(falling, [1, 2, 3]);
     }

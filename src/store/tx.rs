@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Append, Commit, CommitError, Durability, Head, Key, KeyRange, Message, RangeRead, ReadError,
-    Store, Targets, Version, Versioned, Write,
+    Receipt, Store, Targets, Version, Versioned, Write,
 };
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::error::{Error, Result};
@@ -138,6 +138,22 @@ impl Database {
         ))
     }
 
+    /// Submits writes that expect nothing and whose caller does not wait for one before the next.
+    /// They stand in the order in which they are submitted. For records that only one task of this
+    /// process writes.
+    pub fn submit(&self, account: AccountId, writes: Vec<Write>, essential: bool) -> Pending {
+        Pending(self.store.submit(Commit {
+            accounts: vec![account],
+            reads: Vec::new(),
+            ranges: Vec::new(),
+            present: Vec::new(),
+            writes,
+            appends: Vec::new(),
+            durability: Durability::Durable,
+            essential,
+        }))
+    }
+
     /// A read-only view of the latest submitted state, without a turn.
     pub fn view(&self) -> Tx {
         self.begin(false)
@@ -176,6 +192,18 @@ fn read_failed(key: &str, error: ReadError) -> Error {
             tracing::error!(key, "a stored record cannot be read");
             Error::internal()
         }
+    }
+}
+
+/// Writes that were submitted.
+#[derive(Debug)]
+pub struct Pending(Receipt);
+
+impl Pending {
+    /// Waits until they are on the disk.
+    pub async fn durable(self) -> Result<()> {
+        let answer = self.0.wait().await;
+        answer.map(drop).map_err(commit_refused)
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Owns the steps of a build and their order, so that what is stored is right between any two of
 //! them. There is one builder, which the relay's room wakes. Memory of a build: half a MiB of
-//! entries and 16 bytes for each character in them, a hundred KiB for each run that it merges, and
-//! what is read of an entry that is longer. Does not know what is searched.
+//! entries and 16 bytes for each character in them, 128 KiB of blocks for each run that it merges,
+//! and a MiB of blocks on their way to the disk. Does not know what is searched.
 //!
 //! | step | what a query finds after it |
 //! |---|---|
@@ -13,7 +13,10 @@
 //! | fresh entries that are as they were when they were built in are removed, some at a time | the same |
 //! | the blocks of garbage are removed, the last ones first, some at a time | the same |
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
+use tokio::task::JoinSet;
 
 use super::block::{Block, Damaged, Packer, Postings};
 use super::ids::IdSet;
@@ -21,7 +24,8 @@ use super::runs::{ALL, Blocks, Lookup, Manifest, Run, Sizes, damaged};
 use super::sorted::Sorted;
 use crate::error::{Error, Result};
 use crate::id::AccountId;
-use crate::store::{Database, Key, Tx, keys};
+use crate::store::tx::Pending;
+use crate::store::{Database, Key, Tx, Write, keys};
 
 /// The sizes of runs.
 pub const SIZES: Sizes = Sizes {
@@ -37,6 +41,8 @@ const PAGE: usize = 128;
 const BLOCKS: usize = 16;
 /// Keys removed in one commit.
 const REMOVED: usize = 64;
+/// Commits that are under way at once: each waits for the disk, and others come between.
+const AHEAD: usize = 16;
 /// Due kinds that are read at a time.
 const DUE: usize = 1000;
 
@@ -103,7 +109,7 @@ pub async fn step(
     let run = build.write(number, &before.runs[from..], sorted).await?;
     tracing::debug!(%account, kind, entities = run.entities, merged = before.runs.len() - from, "built a run");
     build.name(&before, from, &run).await?;
-    build.forget(&entries).await?;
+    build.forget(entries).await?;
     build.sweep().await?;
     Ok(true)
 }
@@ -188,6 +194,7 @@ impl Build<'_> {
         let mut merge = self.merge(merged, fresh).await?;
         let mut packer = Packer::default();
         let mut full = Vec::with_capacity(BLOCKS);
+        let mut writes = self.writes(false);
         let mut run = Run {
             number,
             entities: 0,
@@ -203,12 +210,13 @@ impl Build<'_> {
                 run.last = run.last.max(id);
             }
             if full.len() >= BLOCKS {
-                self.store(&mut run, &mut full).await?;
+                self.store(&mut run, &mut full, &mut writes).await?;
             }
             merge.advance(&self.view).await?;
         }
         full.extend(packer.finish());
-        self.store(&mut run, &mut full).await?;
+        self.store(&mut run, &mut full, &mut writes).await?;
+        writes.end().await?;
         Ok(run)
     }
 
@@ -229,25 +237,30 @@ impl Build<'_> {
     }
 
     /// Stores full blocks of a run.
-    async fn store(&self, run: &mut Run, full: &mut Vec<Block>) -> Result<()> {
+    async fn store(
+        &self,
+        run: &mut Run,
+        full: &mut Vec<Block>,
+        writes: &mut Writes<'_>,
+    ) -> Result<()> {
         let Some(last) = full.last() else {
             return Ok(());
         };
         run.end.clone_from(&last.end);
-        let keyed = |block: Block| {
+        let put = |block: Block| {
             let key = keys::run_block(self.kind, self.account, run.number, &block.end);
-            (key, Bytes::from(block.bytes))
+            Write::Put(key, Bytes::from(block.bytes))
         };
-        let blocks: Vec<(Key, Bytes)> = full.drain(..).map(keyed).collect();
-        let blocks = &blocks;
-        let accounts = [self.account];
-        let stored = self.database.transact(&accounts, |tx| async move {
-            for (key, block) in blocks {
-                tx.put_bytes(key.clone(), block.clone());
-            }
-            Ok(())
-        });
-        stored.await
+        writes.submit(full.drain(..).map(put).collect()).await
+    }
+
+    fn writes(&self, essential: bool) -> Writes<'_> {
+        Writes {
+            database: self.database,
+            account: self.account,
+            essential,
+            under_way: VecDeque::with_capacity(AHEAD),
+        }
     }
 
     /// Names a run in place of those from number `from` on.
@@ -268,24 +281,21 @@ impl Build<'_> {
     }
 
     /// Removes fresh entries that are as they were built in.
-    async fn forget(&self, built: &[(u64, Bytes)]) -> Result<()> {
+    async fn forget(&self, built: Vec<(u64, Bytes)>) -> Result<()> {
+        let keyed = |(id, entry)| (keys::fresh(self.kind, self.account, id), entry);
+        let built: Vec<(Key, Bytes)> = built.into_iter().map(keyed).collect();
+        let mut under_way = JoinSet::new();
         for some in built.chunks(REMOVED) {
-            let key = |(id, _): &(u64, Bytes)| keys::fresh(self.kind, self.account, *id);
-            let keys: Vec<Key> = some.iter().map(key).collect();
-            let keys = &keys;
-            let accounts = [self.account];
-            let removed = self
-                .database
-                .transact_essential(&accounts, |tx| async move {
-                    let now = tx.get_all(keys).await?;
-                    for ((key, now), (_, built)) in keys.iter().zip(now).zip(some) {
-                        if now.as_ref() == Some(built) {
-                            tx.delete(key.clone());
-                        }
-                    }
-                    Ok(())
-                });
-            removed.await?;
+            if under_way.len() >= AHEAD
+                && let Some(ended) = under_way.join_next().await
+            {
+                ended.map_err(|_| Error::internal())??;
+            }
+            let (database, account, some) = (self.database.clone(), self.account, some.to_vec());
+            under_way.spawn(async move { forget(&database, account, &some).await });
+        }
+        while let Some(ended) = under_way.join_next().await {
+            ended.map_err(|_| Error::internal())??;
         }
         Ok(())
     }
@@ -295,28 +305,73 @@ impl Build<'_> {
         let manifest = Manifest::read(&self.view, self.account, self.kind).await?;
         for garbage in manifest.garbage {
             // Each block names the one before it, so these go last.
-            let range = &keys::run_blocks(self.kind, self.account, garbage).newest_first();
-            let mut more = true;
-            while more {
-                let blocks = self.view.scan(range, REMOVED).await?;
-                more = blocks.len() == REMOVED;
-                let blocks = &blocks;
-                let accounts = [self.account];
-                let removed = self
-                    .database
-                    .transact_essential(&accounts, |tx| async move {
-                        for (key, _) in blocks {
-                            tx.delete(key.clone());
-                        }
-                        Ok(())
-                    });
-                removed.await?;
+            let range = keys::run_blocks(self.kind, self.account, garbage).newest_first();
+            let mut writes = self.writes(true);
+            loop {
+                // What is submitted is gone already.
+                let blocks = self.view.scan(&range, REMOVED).await?;
+                let more = blocks.len() == REMOVED;
+                let delete = |(key, _)| Write::Delete(key);
+                writes
+                    .submit(blocks.into_iter().map(delete).collect())
+                    .await?;
+                if !more {
+                    break;
+                }
             }
+            writes.end().await?;
             self.change(|manifest| {
                 manifest.garbage.retain(|number| *number != garbage);
                 Ok(())
             })
             .await?;
+        }
+        Ok(())
+    }
+}
+
+async fn forget(database: &Database, account: AccountId, some: &[(Key, Bytes)]) -> Result<()> {
+    let keys: Vec<Key> = some.iter().map(|(key, _)| key.clone()).collect();
+    let (accounts, keys) = ([account], &keys);
+    let removed = database.transact_essential(&accounts, |tx| async move {
+        let now = tx.get_all(keys).await?;
+        for ((key, built), now) in some.iter().zip(now) {
+            if now.as_ref() == Some(built) {
+                tx.delete(key.clone());
+            }
+        }
+        Ok(())
+    });
+    removed.await
+}
+
+/// Commits of one build, in order and several at once.
+struct Writes<'a> {
+    database: &'a Database,
+    account: AccountId,
+    essential: bool,
+    under_way: VecDeque<Pending>,
+}
+
+impl Writes<'_> {
+    async fn submit(&mut self, writes: Vec<Write>) -> Result<()> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        if self.under_way.len() >= AHEAD
+            && let Some(oldest) = self.under_way.pop_front()
+        {
+            oldest.durable().await?;
+        }
+        let pending = self.database.submit(self.account, writes, self.essential);
+        self.under_way.push_back(pending);
+        Ok(())
+    }
+
+    /// Waits until all of them are on the disk.
+    async fn end(self) -> Result<()> {
+        for pending in self.under_way {
+            pending.durable().await?;
         }
         Ok(())
     }

@@ -38,6 +38,14 @@ impl IdSet {
         words.is_some_and(|words| words[word] & mask != 0)
     }
 
+    /// Whether less than a quarter of the ids from its first to its last are in it.
+    pub fn is_sparse(&self) -> bool {
+        let words = self.0.values().flat_map(|words| words.iter());
+        let count: u64 = words.map(|bits| u64::from(bits.count_ones())).sum();
+        let ends = self.at_or_after(0).zip(self.at_or_before(u64::MAX));
+        ends.is_some_and(|(first, last)| count < (last - first) / 4)
+    }
+
     /// Puts all ids of `other` in.
     pub fn extend(&mut self, other: &Self) {
         for (chunk, from) in &other.0 {
@@ -125,5 +133,6 @@ mod tests {
         one.extend(&other);
         assert!(one.contains(1) && one.contains(5000) && !one.contains(2));
         assert_eq!(other.at_or_before(4999), None);
+        assert!(one.is_sparse() && !other.is_sparse() && !IdSet::default().is_sparse());
     }
 }

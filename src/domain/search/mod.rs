@@ -7,6 +7,9 @@
 //!
 //! # The index
 //!
+//! The protocol describes an index by trigrams that is verified on the records. This one answers
+//! the same questions as exactly, needles of one character included, from fewer keys:
+//!
 //! A change of an entity writes one small key with its searched texts, in the same commit: a
 //! *fresh entry*. Whoever looks for a text reads all fresh entries of the account. Where these are
 //! many, a builder packs them into *runs* meanwhile: sorted lists of (field, sixteen characters
@@ -164,6 +167,9 @@ pub struct Search {
     lists: Lists,
     /// What the sets hold, once they are read.
     needles: Vec<Needle>,
+    /// Of each of these, one of the lists must have what was found: lists that are too long to be
+    /// walked beside a few ids.
+    asked: Vec<Vec<usize>>,
     /// The least rank that may follow; none at the end.
     from: Option<u64>,
     exact: bool,
@@ -206,6 +212,7 @@ impl Search {
                 sets: Vec::new(),
             },
             needles: plan.needles,
+            asked: Vec::new(),
             from: Some(0),
             exact: plan.exact,
             read: 0,
@@ -251,12 +258,6 @@ impl Search {
 
     /// The next entity that may meet the condition.
     async fn next(&mut self) -> Result<Option<Found>> {
-        for needle in std::mem::take(&mut self.needles) {
-            let mut lookup = Lookup::new(&self.tx, self.account, self.kind);
-            let set = lookup.find(&needle).await?;
-            self.read += lookup.read;
-            self.lists.sets.push(set);
-        }
         while let Some(from) = self.from {
             match self.root.next(&mut self.lists, from) {
                 Step::Found(rank) => {
@@ -272,11 +273,76 @@ impl Search {
 
     /// The next entities, `BATCH` of them or fewer; none at the end.
     async fn some(&mut self) -> Result<Vec<Found>> {
-        let mut some = Vec::new();
-        while some.len() < BATCH
-            && let Some(found) = self.next().await?
-        {
-            some.push(found);
+        if self.from == Some(0) {
+            self.begin().await?;
+        }
+        loop {
+            let mut some = Vec::new();
+            while some.len() < BATCH
+                && let Some(found) = self.next().await?
+            {
+                some.push(found);
+            }
+            let is_over = some.is_empty();
+            let some = self.admitted(some).await?;
+            if is_over || !some.is_empty() {
+                return Ok(some);
+            }
+        }
+    }
+
+    /// Looks up the needles, and chooses which lists are walked beside what they have found.
+    async fn begin(&mut self) -> Result<()> {
+        for needle in std::mem::take(&mut self.needles) {
+            let mut lookup = Lookup::new(&self.tx, self.account, self.kind);
+            let set = lookup.find(&needle).await?;
+            self.read += lookup.read;
+            self.lists.sets.push(set);
+        }
+        let Node::All(nodes) = self.root.clone() else {
+            return Ok(());
+        };
+        let sets = &self.lists.sets;
+        let is_sparse = |node: &Node| matches!(node, Node::Set(set) if sets[*set].is_sparse());
+        if !nodes.iter().any(is_sparse) {
+            return Ok(());
+        }
+        let mut kept = Vec::new();
+        for node in nodes {
+            match node.lists() {
+                Some(lists) if self.are_long(&lists).await? => self.asked.push(lists),
+                _ => kept.push(node),
+            }
+        }
+        self.root = Node::All(kept);
+        Ok(())
+    }
+
+    /// Whether one of these lists goes on behind its first page.
+    async fn are_long(&mut self, lists: &[usize]) -> Result<bool> {
+        let mut are_long = false;
+        for list in lists {
+            self.read_on(*list, 0).await?;
+            are_long |= !self.lists.read[*list].ended;
+        }
+        Ok(are_long)
+    }
+
+    /// Those that are in the lists that are asked.
+    async fn admitted(&mut self, mut some: Vec<Found>) -> Result<Vec<Found>> {
+        for lists in &self.asked {
+            let mut admitted = BTreeSet::new();
+            for list in lists {
+                let range = &self.lists.read[*list].range;
+                let ids = some.iter().map(|found| found.id);
+                let ids: Vec<u64> = ids.filter(|id| !admitted.contains(id)).collect();
+                let keys: Vec<Key> = ids.iter().map(|id| range.key_of(*id)).collect();
+                let there = self.tx.get_all(&keys).await?;
+                self.read += keys.len();
+                let there = ids.into_iter().zip(there);
+                admitted.extend(there.filter_map(|(id, key)| key.map(|_| id)));
+            }
+            some.retain(|found| admitted.contains(&found.id));
         }
         Ok(some)
     }

@@ -274,9 +274,41 @@ async fn a_build_may_be_cut_between_any_two_commits() {
     }
 }
 
+#[tokio::test]
+async fn a_large_run_that_is_removed_in_part_is_sound() {
+    let (mut rng, mut model) = (Rng::with_seed(8), Model::new());
+    let store_ = Arc::new(MemoryStore::new());
+    let db = database(store_.clone());
+    let sizes = Sizes {
+        fresh: 50,
+        fan: 2,
+        top: 1000,
+    };
+    for id in 1001..1101 {
+        let texts = [word(&mut rng, 250), word(&mut rng, 250)];
+        store(&db, id, None, &texts).await;
+        model.insert(id, texts);
+    }
+    assert!(step(&db, A, KIND, &sizes).await.unwrap());
+    let blocks = db.view().scan(&keys::run_blocks(KIND, A, 0), 1000).await;
+    assert!(blocks.unwrap().len() > 64, "several commits remove it");
+    for commits in 0.. {
+        let stepped = Arc::new(store_.crash());
+        stepped.set_stepped(true);
+        let building = database(stepped.clone());
+        let is_over = cut_after(&stepped, commits, step(&building, A, KIND, &sizes)).await;
+        let left = database(Arc::new(stepped.crash()));
+        is_sound(&left).await;
+        agrees(&left, &model, Match::Contained, &word(&mut rng, 5)).await;
+        if is_over {
+            break;
+        }
+    }
+}
+
 /// A store in which everybody else may come first, before every read.
 #[derive(Debug)]
-struct Unhurried(MemoryStore, std::sync::Mutex<Rng>);
+struct Unhurried(Arc<MemoryStore>, std::sync::Mutex<Rng>);
 
 impl Unhurried {
     async fn wait(&self) {
@@ -334,25 +366,54 @@ impl Store for Unhurried {
     }
 }
 
+/// A store, and the same one for who is slow.
+fn unhurried(seed: u64) -> (Database, Database) {
+    let turns = std::sync::Mutex::new(Rng::with_seed(seed));
+    let store = Arc::new(MemoryStore::new());
+    let slow = Unhurried(store.clone(), turns);
+    (database(store), database(Arc::new(slow)))
+}
+
 #[tokio::test]
 async fn a_search_misses_nothing_while_runs_are_built() {
     for seed in 0..40 {
-        let store_ = Unhurried(
-            MemoryStore::new(),
-            std::sync::Mutex::new(Rng::with_seed(seed)),
-        );
-        let db = database(Arc::new(store_));
+        let (db, slow) = unhurried(seed);
         let (mut rng, mut model) = (Rng::with_seed(seed), Model::new());
         for _ in 0..rng.usize(20..80) {
             one_change(&db, &mut model, &mut rng).await;
         }
-        let building = async { while step(&db, A, KIND, &SMALL).await.unwrap() {} };
+        let is_built = std::cell::Cell::new(false);
+        let building = async {
+            while step(&db, A, KIND, &SMALL).await.unwrap() {}
+            is_built.set(true);
+        };
         let searching = async {
-            for letters in [1, 2, 1, 3, 2, 1, 1] {
-                agrees(&db, &model, Match::Contained, &word(&mut rng, letters)).await;
+            while !is_built.get() {
+                let letters = rng.usize(1..3);
+                agrees(&slow, &model, Match::Contained, &word(&mut rng, letters)).await;
             }
         };
         tokio::join!(building, searching);
+    }
+}
+
+#[tokio::test]
+async fn what_changes_while_runs_are_built_stands() {
+    for seed in 0..40 {
+        let (_, db) = unhurried(seed);
+        let (mut rng, mut model) = (Rng::with_seed(seed), Model::new());
+        for _ in 0..40 {
+            one_change(&db, &mut model, &mut rng).await;
+        }
+        let building = async { while step(&db, A, KIND, &SMALL).await.unwrap() {} };
+        let changing = async {
+            for _ in 0..40 {
+                one_change(&db, &mut model, &mut rng).await;
+            }
+        };
+        tokio::join!(building, changing);
+        all_needles(&db, &model, &mut rng).await;
+        is_sound(&db).await;
     }
 }
 
@@ -408,22 +469,51 @@ async fn only_what_is_shown_is_read() {
         top: 10_000,
     };
     while step(&db, A, KIND, &sizes).await.unwrap() {}
-    for (needle, page, total, ids, most) in [
-        ("needle", (0, 9), 5, vec![5000, 4000, 3000, 2000, 1000], 100),
-        ("common", (1, 2), 5000, vec![4999, 4998], 150),
-        ("nothing", (0, 9), 0, vec![], 50),
+    let rare = text(Match::Contained, "needle");
+    let common = text(Match::Contained, "common");
+    let two = Condition::Any(vec![group(0), group(1)]);
+    for (condition, page, total, ids, most) in [
+        (&rare, (0, 9), 5, vec![5000, 4000, 3000, 2000, 1000], 100),
+        (&common, (1, 2), 5000, vec![4999, 4998], 150),
+        (&text(Match::Prefix, "needles"), (0, 9), 0, vec![], 50),
+        // Long lists beside a few ids are not walked.
+        (
+            &Condition::All(vec![rare.clone(), group(1)]),
+            (0, 9),
+            2,
+            vec![4000, 1000],
+            150,
+        ),
+        (
+            &Condition::All(vec![two, rare.clone()]),
+            (0, 9),
+            3,
+            vec![4000, 3000, 1000],
+            200,
+        ),
+        // Nor is what they are too many for asked one by one.
+        (
+            &Condition::All(vec![group(1), common.clone()]),
+            (0, 1),
+            1667,
+            vec![4999],
+            1900,
+        ),
     ] {
         let tx = db.view();
-        let condition = text(Match::Contained, needle);
-        let search = Search::new(&tx, A, KIND, Order::NewestFirst, &condition);
+        let search = Search::new(&tx, A, KIND, Order::NewestFirst, condition);
         let found: Page<Texts> = search.page(page, |_| false).await.unwrap();
-        assert_eq!((found.total, found.records.len()), (total, ids.len()));
+        assert_eq!(
+            (found.total, found.records.len()),
+            (total, ids.len()),
+            "{condition:?}"
+        );
         assert!(
             found.read <= most,
-            "{needle}: {} keys were read",
+            "{condition:?}: {} keys were read",
             found.read
         );
-        let mut search = Search::new(&tx, A, KIND, Order::NewestFirst, &condition);
+        let mut search = Search::new(&tx, A, KIND, Order::NewestFirst, condition);
         let some = search
             .some()
             .await

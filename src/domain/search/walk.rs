@@ -85,6 +85,18 @@ pub enum Step {
 }
 
 impl Node {
+    /// The lists of which one must have an id; none if there is more to it.
+    pub fn lists(&self) -> Option<Vec<usize>> {
+        match self {
+            Self::List(list) => Some(vec![*list]),
+            Self::Any(nodes) => {
+                let lists: Option<Vec<Vec<usize>>> = nodes.iter().map(Self::lists).collect();
+                lists.map(|lists| lists.concat())
+            }
+            Self::Set(_) | Self::All(_) => None,
+        }
+    }
+
     /// The least rank at or behind `from` that is in these lists.
     pub fn next(&self, lists: &mut Lists, from: u64) -> Step {
         match self {
