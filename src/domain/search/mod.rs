@@ -2,8 +2,8 @@
 //! section 1).
 //!
 //! Owns the index of searched texts and the walk that combines what it says with the lists of
-//! other indexes. Does not know what is searched: each kind of entity names its fields, calls
-//! [`write`] beside writing its record, and asks through [`Search`].
+//! other indexes. Does not know what is searched: each kind of entity stands in `layout::SEARCHED`,
+//! names its fields, calls [`write`] beside writing its record, and asks through [`Search`].
 //!
 //! # The index
 //!
@@ -140,8 +140,9 @@ pub fn reindex(tx: &Tx, before: &BTreeSet<Key>, after: &BTreeSet<Key>) {
 
 /// An entity that was found, with its record if that was met on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Found {
-    id: u64,
+pub struct Found {
+    /// Its integer id.
+    pub id: u64,
     /// Empty: not met.
     record: Bytes,
 }
@@ -219,6 +220,16 @@ impl Search {
         }
     }
 
+    /// Whether what is found meets the condition for certain. Otherwise its record must be asked.
+    pub fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// How many keys were read so far.
+    pub fn read(&self) -> usize {
+        self.read
+    }
+
     /// Those from number `skip` on, at most `take`, and how many there are. `meets` is asked of
     /// the records where the index cannot tell for certain.
     pub async fn page<T: DeserializeOwned>(
@@ -272,7 +283,7 @@ impl Search {
     }
 
     /// The next entities, `BATCH` of them or fewer; none at the end.
-    async fn some(&mut self) -> Result<Vec<Found>> {
+    pub async fn some(&mut self) -> Result<Vec<Found>> {
         if self.from == Some(0) {
             self.begin().await?;
         }
@@ -348,7 +359,7 @@ impl Search {
     }
 
     /// The records of entities that were found.
-    async fn records<T: DeserializeOwned>(&mut self, of: &[Found]) -> Result<Vec<Option<T>>> {
+    pub async fn records<T: DeserializeOwned>(&mut self, of: &[Found]) -> Result<Vec<Option<T>>> {
         let key = |found: &Found| keys::record(self.kind, self.account, found.id);
         if let Node::List(_) = self.root
             && of.iter().all(|found| !found.record.is_empty())
