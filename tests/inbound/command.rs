@@ -320,6 +320,10 @@ async fn null_characters_are_refused_by_name() {
         ("ai_command=pi%00ng".to_owned(), "ai_command"),
         (format!("{call}&endpoint_id=%00"), "endpoint_id"),
         (format!("{call}&key=%00"), "key"),
+        (
+            r#"ai_command=create_lead&notes=[{"Notes":"a","x":"\u0000"}]"#.to_owned(),
+            "notes",
+        ),
     ] {
         assert_eq!(world.command(&pairs).await.body, invalid(name), "{pairs}");
     }
@@ -335,6 +339,36 @@ async fn null_characters_are_refused_by_name() {
     );
     // What no command asks for is ignored.
     assert_eq!(world.command("ai_command=ping&x=%00").await.body, PING);
+}
+
+#[tokio::test]
+async fn who_acts_is_asked_for_after_everything_that_can_be_seen_without_looking() {
+    let world = World::start().await;
+    let none = "status=1&status_message=Record+does+not+exist";
+    let query = "ai_command=query_users&enroller_id=";
+    let invalid = |name: &str| format!("Invalid+value+for+parameter+%22{name}%22");
+    for (pairs, expected) in [
+        ("ai_command=ping&user_id=9".to_owned(), none.to_owned()),
+        (
+            "ai_command=ping&user_id=x".to_owned(),
+            format!("status=1&status_message={}", invalid("user_id")),
+        ),
+        (format!("{query}1&user_id=9"), none.to_owned()),
+        (
+            format!("{query}y&user_id=x"),
+            format!(
+                "status=1&status_message%5B0%5D={}&status_message%5B1%5D={}",
+                invalid("user_id"),
+                invalid("enroller_id")
+            ),
+        ),
+        (
+            format!("{query}y&user_id=9"),
+            format!("status=1&status_message={}", invalid("enroller_id")),
+        ),
+    ] {
+        assert_eq!(world.command(&pairs).await.body, expected, "{pairs}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::command_leads::{call, expect, user};
-use crate::people::{NO_RECORD, SUCCESS, invalid, missing, too_long, world};
+use crate::people::{
+    NO_RECORD, SUCCESS, add_with_password, invalid, missing, token, too_long, world,
+};
 use crate::world::World;
 
 const INSERT: &str = "ai_command=event_set&mode=insert";
@@ -154,6 +156,22 @@ async fn events_are_got_by_calendar_lead_time_and_status() {
     ] {
         assert_eq!(events(world, pairs).await, expected, "{pairs}");
     }
+    // A user's token beside the API login names the calendar: its own, or all for a leader.
+    add_with_password(world, "carl", "Agent").await;
+    add_with_password(world, "olga", "Owner").await;
+    let carls = format!(
+        "{INSERT}&lead_id=1001&start_date=2026-03-01+10:00&end_date=2026-03-01+11:00&note=Demo\
+         &user_id=1003"
+    );
+    call(world, &carls).await;
+    for (name, expected) in [
+        ("carl", json!(["1", "1", [1004]])),
+        ("olga", json!(["4", "4", [1002, 1001, 1003, 1004]])),
+    ] {
+        let pairs = format!("&user_id=1001&ai_token={}", token(world, name).await);
+        assert_eq!(events(world, &pairs).await, expected, "{name}");
+    }
+
     let get = "ai_command=events_get";
     let whole = format!("{get}&lead_id=1002");
     let reply = world.command(&whole).await;

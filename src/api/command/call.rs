@@ -13,10 +13,13 @@ use super::form::Form;
 use crate::api::front::{Answer, Call, Core};
 use crate::auth::caller::Caller;
 use crate::domain::account::{self, Account};
-use crate::domain::actor::{ActingUser, Actor, Rights};
+use crate::domain::actor::{ActingUser, Actor, Rights, Role};
 use crate::domain::user;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::Tx;
+
+/// The parameter that names who acts, unless a command gives it a meaning of its own.
+const USER: &str = "user_id";
 
 /// What a command comes to.
 #[derive(Debug)]
@@ -36,6 +39,18 @@ pub struct CommandCall {
     pub actor: Actor,
     http: Call<Arc<Params>>,
     is_item: bool,
+    named: Named,
+}
+
+/// What the `user_id` of a command that gives it no meaning of its own says of who acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// All that is known of the actor.
+    Known,
+    /// Nothing that could be an id.
+    Wrong,
+    /// Nobody.
+    Unknown,
 }
 
 impl CommandCall {
@@ -74,6 +89,7 @@ impl CommandCall {
             actor,
             http,
             is_item,
+            named: Named::Known,
         })
     }
 
@@ -100,7 +116,37 @@ impl CommandCall {
     /// The parameters, to be read by type.
     pub fn form(&self) -> Form<'_> {
         let now = self.core().db.clock().now();
-        Form::new(self.params(), &self.account.settings.time_zone, now)
+        let mut form = Form::new(self.params(), &self.account.settings.time_zone, now);
+        match self.named {
+            Named::Known => {}
+            Named::Wrong => form.wrong(USER),
+            Named::Unknown => form.names_nobody(),
+        }
+        form
+    }
+
+    /// Takes who acts from `user_id`; what is wrong with it is found with everything else that is
+    /// wrong with the parameters.
+    pub async fn name_actor(&mut self) -> Result<()> {
+        let mut form = self.form();
+        let user = form.id(USER);
+        if user.is_none() && form.is_given(USER) {
+            self.named = Named::Wrong;
+            return Ok(());
+        }
+        match self.acting(&self.view(), user).await {
+            Ok(actor) => self.actor = actor,
+            Err(error) if error.kind == Kind::NotFound => self.named = Named::Unknown,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The user of the `ai_token`, alone or beside an API credential, and the role: what is asked
+    /// for in a list is then what this user sees.
+    pub fn viewer(&self) -> Option<(u64, Option<Role>)> {
+        let user = self.http.caller.user.as_ref()?;
+        Some((user.acting.id, user.role))
     }
 
     /// Who acts: the user of the `ai_token`, else the one that `user_id` names.

@@ -10,6 +10,7 @@ use super::commands::Failure;
 use crate::clock::Timestamp;
 use crate::domain::words;
 use crate::domain::zone::{Unit, Zone};
+use crate::error::Error;
 
 /// Bytes of a JSON value (`protocols/domain.md` section 1) and its depth.
 pub const MAX_JSON: usize = 64 * 1024;
@@ -26,6 +27,7 @@ pub struct Form<'a> {
     missing: Vec<String>,
     invalid: Vec<String>,
     long: Vec<String>,
+    absent: bool,
 }
 
 impl<'a> Form<'a> {
@@ -38,7 +40,13 @@ impl<'a> Form<'a> {
             missing: Vec::new(),
             invalid: Vec::new(),
             long: Vec::new(),
+            absent: false,
         }
+    }
+
+    /// Something that the call names does not exist; said only when nothing else was found.
+    pub fn names_nobody(&mut self) {
+        self.absent = true;
     }
 
     /// Whether the parameter is there and not blank.
@@ -196,7 +204,10 @@ impl<'a> Form<'a> {
             self.too_long(name);
             return None;
         }
-        self.body(name, read)
+        self.body(
+            name,
+            |value| if has_null(&value) { None } else { read(value) },
+        )
     }
 
     /// The same of a value that only the request's own size bounds.
@@ -218,10 +229,12 @@ impl<'a> Form<'a> {
     /// Goes on only if nothing was found.
     pub fn finish(self) -> Result<(), Failure> {
         let found = self.found();
-        if found.is_empty() {
-            Ok(())
-        } else {
+        if !found.is_empty() {
             Err(Failure::Findings(found))
+        } else if self.absent {
+            Err(Error::not_found("Record does not exist").into())
+        } else {
+            Ok(())
         }
     }
 }
@@ -232,6 +245,20 @@ fn is_blank(value: &str) -> bool {
     !value
         .chars()
         .any(|character| counts(character) && !character.is_whitespace())
+}
+
+/// Whether a text in the value has U+0000, which no text may have (`protocols/transport.md`
+/// section 5).
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Object(members) => {
+            let mut members = members.iter();
+            members.any(|(name, value)| name.contains('\0') || has_null(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// Whether the text is a decimal number.

@@ -97,11 +97,11 @@ fn fill(survivor: &mut Lead, sources: &[Lead]) -> Vec<&'static str> {
             })*
         };
     }
-    take!(external_id: "external_id", contact_id: "contact_id", assignee_id: "assignee");
+    take!(external_id: "external_id", contact_id: "contact_id");
     take!(lat: "lat", lng: "lng", followup_at: "followup_at", gmt_offset: "gmt_offset");
     if survivor.pool.is_none() {
-        // What waits in a pool has no owner.
-        take!(owner_id: "owner");
+        // What waits in a pool is nobody's.
+        take!(owner_id: "owner", assignee_id: "assignee");
     }
     let custom_status = sources.iter().map(|lead| lead.custom_status);
     if survivor.custom_status == 0
@@ -149,12 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_keeps_its_lead_without_an_owner() {
+    fn a_pool_keeps_its_lead_without_owner_and_assignee() {
         let (mut survivor, mut source) = (blank(1), blank(2));
         source.owner_id = Some(5);
+        source.assignee_id = Some(6);
         survivor.pool = Some("east".to_owned());
         assert!(fill(&mut survivor, &[source.clone()]).is_empty());
         survivor.pool = None;
-        assert_eq!(fill(&mut survivor, &[source]), ["owner"]);
+        assert_eq!(fill(&mut survivor, &[source]), ["assignee", "owner"]);
     }
 }

@@ -6,7 +6,7 @@ use super::{CommandCall, Done, Outcome};
 use crate::api::command::encode::Reply;
 use crate::api::command::object::{Object, Page, Wanted as Members};
 use crate::clock::Timestamp;
-use crate::domain::actor::{Rights, Role};
+use crate::domain::actor::Role;
 use crate::domain::appointment::find::{Wanted, find};
 use crate::domain::appointment::{Appointment, Status};
 use crate::domain::lead;
@@ -25,10 +25,10 @@ pub async fn run(call: &CommandCall) -> Outcome {
     let members = Members::read(&mut form, "event_id");
     form.finish()?;
     let wanted = Wanted {
-        user: match call.actor.rights {
-            Rights::All => user,
-            Rights::User { role, .. } if role.is_some_and(Role::leads_all) => None,
-            Rights::User { id, .. } => Some(id),
+        user: match call.viewer() {
+            None => user,
+            Some((_, role)) if role.is_some_and(Role::leads_all) => None,
+            Some((id, _)) => Some(id),
         },
         lead,
         from: from.unwrap_or_default(),

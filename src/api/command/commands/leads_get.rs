@@ -6,7 +6,7 @@ use super::{CommandCall, Done, Outcome};
 use crate::api::command::encode::Reply;
 use crate::api::command::object::{Object, Page, Wanted as Members};
 use crate::domain::account::Account;
-use crate::domain::actor::{Rights, Role};
+use crate::domain::actor::Role;
 use crate::domain::lead::find::{Wanted, find};
 use crate::domain::lead::{Lead, Status, Text};
 use crate::domain::{tag, words};
@@ -26,10 +26,10 @@ pub async fn run(call: &CommandCall) -> Outcome {
     let members = Members::read(&mut form, "lead_id");
     form.finish()?;
     let (tx, account) = (&call.view(), &call.account);
-    let user = match call.actor.rights {
-        Rights::All => user,
-        Rights::User { role, .. } if role.is_some_and(Role::leads_all) => None,
-        Rights::User { id, .. } => Some(id),
+    let user = match call.viewer() {
+        None => user,
+        Some((_, role)) if role.is_some_and(Role::leads_all) => None,
+        Some((id, _)) => Some(id),
     };
     let wanted = asked(tx, account, search.as_deref().unwrap_or_default()).await?;
     let Some(wanted) = wanted.map(|wanted| Wanted { user, ..wanted }) else {

@@ -168,10 +168,7 @@ pub async fn run(command: &Command, mut call: CommandCall) -> Outcome {
         return Err(Error::forbidden("Permission denied").into());
     }
     if !is_user && !command.names_user && command.class != Class::Own {
-        let mut form = call.form();
-        let user = form.id("user_id");
-        form.finish()?;
-        call.actor = call.acting(&call.view(), user).await?;
+        call.name_actor().await?;
     }
     (command.run)(&call).await
 }
