@@ -1,8 +1,9 @@
 //! Builds that are cut short, and what is searched and changed while others run.
 
-use std::cell::Cell;
-use std::pin::pin;
-use std::sync::Mutex;
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use async_trait::async_trait;
 
@@ -119,24 +120,37 @@ async fn a_large_run_that_is_removed_in_part_is_sound() {
     }
 }
 
-/// A store in which everybody else may come first, before every read.
-#[derive(Debug)]
-struct Unhurried(Arc<MemoryStore>, Mutex<Rng>);
+/// What happens once, before a read.
+type Interruption = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-impl Unhurried {
-    async fn wait(&self) {
-        let turns = self.1.lock().unwrap().usize(..8);
-        for _ in 0..turns {
-            tokio::task::yield_now().await;
+/// A store in which something comes before one of the reads.
+struct Interrupted {
+    store: Arc<MemoryStore>,
+    /// Reads until then.
+    left: AtomicUsize,
+    by: Interruption,
+}
+
+impl fmt::Debug for Interrupted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Interrupted")
+    }
+}
+
+impl Interrupted {
+    async fn count(&self) {
+        let less = |left: usize| left.checked_sub(1);
+        if self.left.fetch_update(Relaxed, Relaxed, less) == Ok(1) {
+            (self.by)().await;
         }
     }
 }
 
 #[async_trait]
-impl Store for Unhurried {
+impl Store for Interrupted {
     async fn get(&self, key: &Key) -> Result<Option<Versioned>, ReadError> {
-        self.wait().await;
-        self.0.get(key).await
+        self.count().await;
+        self.store.get(key).await
     }
 
     async fn scan(
@@ -144,20 +158,20 @@ impl Store for Unhurried {
         range: &KeyRange,
         limit: usize,
     ) -> Result<Vec<(Key, Versioned)>, ReadError> {
-        self.wait().await;
-        self.0.scan(range, limit).await
+        self.count().await;
+        self.store.scan(range, limit).await
     }
 
     fn submit(&self, commit: Commit) -> Receipt {
-        self.0.submit(commit)
+        self.store.submit(commit)
     }
 
     async fn head(&self, account: AccountId) -> Result<Head, ReadError> {
-        self.0.head(account).await
+        self.store.head(account).await
     }
 
     async fn visible(&self, account: AccountId) -> Result<Seq, ReadError> {
-        self.0.visible(account).await
+        self.store.visible(account).await
     }
 
     async fn read_log(
@@ -167,65 +181,99 @@ impl Store for Unhurried {
         messages: usize,
         bytes: usize,
     ) -> Result<LogPage, ReadError> {
-        self.0.read_log(account, from, messages, bytes).await
+        self.store.read_log(account, from, messages, bytes).await
     }
 
     async fn trim_log(&self, account: AccountId, below: Seq) -> Result<(), CommitError> {
-        self.0.trim_log(account, below).await
+        self.store.trim_log(account, below).await
     }
 
     fn feed(&self) -> Arc<Feed> {
-        self.0.feed()
+        self.store.feed()
     }
 }
 
-/// A store, and the same one for who is slow.
-fn unhurried(seed: u64) -> (Database, Database) {
-    let turns = Mutex::new(Rng::with_seed(seed));
+/// A store of some runs and enough fresh entries for another, which may take others in.
+async fn some_runs(seed: u64) -> (Arc<MemoryStore>, Model) {
+    let (mut rng, mut model) = (Rng::with_seed(seed), Model::new());
     let store = Arc::new(MemoryStore::new());
-    let slow = Unhurried(store.clone(), turns);
-    (database(store), database(Arc::new(slow)))
+    let db = database(store.clone());
+    for _ in 0..=seed {
+        for _ in 0..15 {
+            one_change(&db, &mut model, &mut rng).await;
+        }
+        step(&db, A, KIND, &SMALL).await.unwrap();
+    }
+    for _ in 0..15 {
+        one_change(&db, &mut model, &mut rng).await;
+    }
+    (store, model)
+}
+
+/// What is done to a store, and to the same one with `by` before the read of that number.
+/// The last one tells whether that came.
+fn interrupted<F>(
+    store: &MemoryStore,
+    read: usize,
+    by: impl Fn(Database) -> F + Send + Sync + 'static,
+) -> (Database, Database, impl Fn() -> bool)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let store = Arc::new(store.crash());
+    let db = database(store.clone());
+    let other = db.clone();
+    let interrupted = Arc::new(Interrupted {
+        store,
+        left: AtomicUsize::new(read),
+        by: Box::new(move || Box::pin(by(other.clone()))),
+    });
+    let slow = database(interrupted.clone());
+    (db, slow, move || interrupted.left.load(Relaxed) == 0)
 }
 
 #[tokio::test]
-async fn a_search_misses_nothing_while_runs_are_built() {
-    for seed in 0..40 {
-        let (db, slow) = unhurried(seed);
-        let (mut rng, mut model) = (Rng::with_seed(seed), Model::new());
-        for _ in 0..rng.usize(20..80) {
-            one_change(&db, &mut model, &mut rng).await;
-        }
-        let is_built = Cell::new(false);
-        let building = async {
-            while step(&db, A, KIND, &SMALL).await.unwrap() {}
-            is_built.set(true);
-        };
-        let searching = async {
-            while !is_built.get() {
-                let letters = rng.usize(1..3);
-                agrees(&slow, &model, Match::Contained, &word(&mut rng, letters)).await;
+async fn a_search_misses_nothing_while_a_run_is_built() {
+    for seed in 0..8 {
+        let (store, model) = some_runs(seed).await;
+        for read in 1.. {
+            let build = |db: Database| async move {
+                assert!(step(&db, A, KIND, &SMALL).await.unwrap());
+            };
+            let (_, slow, came) = interrupted(&store, read, build);
+            agrees(&slow, &model, Match::Contained, "a").await;
+            if !came() {
+                assert!(read > 4, "{read}");
+                break;
             }
-        };
-        tokio::join!(building, searching);
+        }
     }
 }
 
 #[tokio::test]
-async fn what_changes_while_runs_are_built_stands() {
-    for seed in 0..40 {
-        let (_, db) = unhurried(seed);
-        let (mut rng, mut model) = (Rng::with_seed(seed), Model::new());
-        for _ in 0..40 {
-            one_change(&db, &mut model, &mut rng).await;
-        }
-        let building = async { while step(&db, A, KIND, &SMALL).await.unwrap() {} };
-        let changing = async {
-            for _ in 0..40 {
-                one_change(&db, &mut model, &mut rng).await;
+async fn what_changes_while_a_run_is_built_stands() {
+    for seed in 0..8 {
+        let (store_, model) = some_runs(seed).await;
+        let fresh = database(store_.clone()).view();
+        let fresh = fresh.scan(&keys::all_fresh(KIND, A), 1).await.unwrap();
+        let id = keys::id_of(&fresh[0].0).unwrap();
+        let mut changed = model.clone();
+        changed.insert(id, ["aaa".to_owned(), "bbb".to_owned()]);
+        for read in 1.. {
+            let (before, after) = (model[&id].clone(), changed[&id].clone());
+            let change = move |db: Database| {
+                let (before, after) = (before.clone(), after.clone());
+                async move { store(&db, id, Some(&before), &after).await }
+            };
+            let (db, slow, came) = interrupted(&store_, read, change);
+            assert!(step(&slow, A, KIND, &SMALL).await.unwrap());
+            let model = if came() { &changed } else { &model };
+            all_needles(&db, model, &mut Rng::with_seed(seed)).await;
+            is_sound(&db).await;
+            if !came() {
+                assert!(read > 4, "{read}");
+                break;
             }
-        };
-        tokio::join!(building, changing);
-        all_needles(&db, &model, &mut rng).await;
-        is_sound(&db).await;
+        }
     }
 }
