@@ -123,7 +123,7 @@ pub fn write(tx: &Tx, account: AccountId, kind: &str, id: u64, (before, after): 
     let entry = Bytes::copy_from_slice(after.bytes());
     tx.put_bytes(keys::fresh(kind, account, id), entry);
     // Counting would make all changes of an account wait for one key.
-    if tx.entropy().u64() % DUE_SHARE == 0 {
+    if tx.entropy().u64().is_multiple_of(DUE_SHARE) {
         tx.put_bytes(keys::search_due(kind, account), Bytes::new());
     }
 }
