@@ -95,6 +95,20 @@ async fn all(
     Ok(calls / begin.elapsed().as_secs_f64())
 }
 
+/// Waits until the daemon has nothing to do: what was created is searched by its runs then.
+async fn settled(daemon: &Daemon) -> Outcome<f64> {
+    let begin = Instant::now();
+    let mut before = daemon.cpu()?;
+    loop {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let now = daemon.cpu()?;
+        if now - before < 0.1 {
+            return Ok(begin.elapsed().as_secs_f64());
+        }
+        before = now;
+    }
+}
+
 /// Half and 99 of 100 of the calls take no longer.
 async fn timed(
     sender: &mut SendRequest<Full<Bytes>>,
@@ -128,7 +142,7 @@ async fn timed(
 pub async fn leads(scale: &Scale) -> Outcome<Vec<Row>> {
     let daemon = Daemon::start(&[])?;
     let account = daemon.account("bench")?;
-    let count = scale.pick(100_000, 2_000);
+    let count = scale.leads;
     LocalSet::new()
         .run_until(async {
             let mut rows = Vec::new();
@@ -141,6 +155,11 @@ pub async fn leads(scale: &Scale) -> Outcome<Vec<Row>> {
                 "/s",
             ));
             let mut sender = connect(daemon.address).await?;
+            let name = "leads_get by e-mail, at once";
+            let pairs = "ai_command=leads_get&search_params=lead77@example";
+            rows.extend(timed(&mut sender, &account, pairs, name).await?);
+            rows.push(Row::new("memory", daemon.memory()?, "MiB"));
+            rows.push(Row::new("settled after", settled(&daemon).await?, "s"));
             for (pairs, name) in [
                 (
                     "ai_command=leads_get&search_params=lead77@example",
@@ -149,6 +168,22 @@ pub async fn leads(scale: &Scale) -> Outcome<Vec<Row>> {
                 (
                     "ai_command=leads_get&search_params=company+3",
                     "leads_get by company",
+                ),
+                (
+                    "ai_command=leads_get&search_params=example",
+                    "leads_get by a text of all",
+                ),
+                (
+                    "ai_command=leads_get&search_params=7",
+                    "leads_get by one character",
+                ),
+                (
+                    "ai_command=leads_get&search_params=last77/prospect",
+                    "leads_get by name and status",
+                ),
+                (
+                    "ai_command=leads_get&search_params=company+3/prospect",
+                    "leads_get by company and status",
                 ),
                 (
                     "ai_command=leads_get&search_params=prospect",
@@ -160,13 +195,22 @@ pub async fn leads(scale: &Scale) -> Outcome<Vec<Row>> {
                     "query_users by name",
                 ),
                 (
+                    "ai_command=query_users&last_name=last7",
+                    "query_users by last name",
+                ),
+                (
                     "ai_command=query_users&proximity_search=1&last_name=ast7&return_count_only=1",
                     "query_users, contained",
+                ),
+                (
+                    "ai_command=query_users&proximity_search=1&email=example&return_count_only=1",
+                    "query_users, contained in all",
                 ),
             ] {
                 rows.extend(timed(&mut sender, &account, pairs, name).await?);
             }
             rows.push(Row::new("memory", daemon.memory()?, "MiB"));
+            rows.push(Row::new("memory at most", daemon.memory_peak()?, "MiB"));
             rows.push(Row::new("disk", daemon.disk()?, "MiB"));
             Ok(rows)
         })

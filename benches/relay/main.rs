@@ -42,6 +42,8 @@ struct Scale {
     contacts: u64,
     /// Times it is filled and drained again.
     cycles: u64,
+    /// Leads of the account, and ten times its users.
+    leads: u64,
     /// Of the soak.
     soak: Duration,
 }
@@ -70,7 +72,7 @@ const FIGURES: [(&str, &str); 12] = [
         "a hundred and a thousand hung endpoints; one that confirms nothing",
     ),
     ("cost", "CPU per message, memory afterwards"),
-    ("leads", "the command API over 100 000 leads"),
+    ("leads", "the command API over many leads"),
     ("contacts", "the contacts API over 100 000 contacts"),
     ("flex", "the flex API over as many, imported from a file"),
     ("logins", "pings beside 200 wrong passwords at a time"),
@@ -84,6 +86,7 @@ cargo bench --bench relay -- [NAME…] [options]
   --backlog N    messages of the backlog [1000000]
   --contacts N   contacts that are created [100000]
   --cycles N     times it is filled and drained again [0]
+  --leads N      leads that are looked for [100000]
   --minutes N    of the soak [3]
   --quick        everything once and small; fails only if something is lost";
 
@@ -115,6 +118,7 @@ fn wanted(mut words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
     let mut quick = false;
     let (mut seconds, mut backlog, mut cycles, mut minutes) = (None, None, 0, None);
     let mut contacts = None;
+    let mut leads = None;
     while let Some(word) = words.next() {
         let mut value = || -> Outcome<u64> {
             let text = words.next().ok_or(format!("{word} needs a number"))?;
@@ -128,6 +132,7 @@ fn wanted(mut words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
             "--backlog" => backlog = Some(value()?),
             "--contacts" => contacts = Some(value()?),
             "--cycles" => cycles = value()?,
+            "--leads" => leads = Some(value()?),
             "--minutes" => minutes = Some(value()?),
             "--list" | "--help" => {
                 println!("{HELP}\n");
@@ -150,6 +155,7 @@ fn wanted(mut words: impl Iterator<Item = String>) -> Outcome<Option<Wanted>> {
         backlog: backlog.unwrap_or(if quick { 20_000 } else { 1_000_000 }),
         contacts: contacts.unwrap_or(if quick { 2_000 } else { 100_000 }),
         cycles,
+        leads: leads.unwrap_or(if quick { 2_000 } else { 100_000 }),
         soak: match minutes {
             None if quick => short,
             minutes => Duration::from_mins(minutes.unwrap_or(3)),

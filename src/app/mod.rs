@@ -41,7 +41,7 @@ use crate::ops::notify::{Notifier, Progress, Watchdog, watchdog_interval};
 use crate::ops::signals::Signals;
 use crate::relay::handle::{Handle, Pulse};
 use crate::relay::outbound::Outbound;
-use crate::relay::{housekeeping, shell};
+use crate::relay::{housekeeping, indexing, shell};
 use crate::store::sled::{OpenError, SledStore};
 use crate::store::{Database, Store, keys};
 
@@ -267,6 +267,7 @@ impl Daemon {
         let space = space_of(store.clone());
         let rounds = housekeeping::run(database.clone(), relay.clone(), relay_settings, space);
         tokio::spawn(rounds);
+        tokio::spawn(indexing::run(database.clone(), relay.clone()));
 
         let vault: Arc<dyn Secrets> =
             Arc::new(Vault::new(sealer, entropy, settings::validity(config)));

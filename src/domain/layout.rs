@@ -26,6 +26,8 @@ pub const RECORDS: &[&str] = &[
     "usage",
     "user",
 ];
+/// Kinds of records whose texts are searched: `search-…/<account>/<kind>…`.
+pub const SEARCHED: &[&str] = &["contact", "lead", "user"];
 /// `<kind>/<account>/<owner id>/<id>`: a record that belongs to one of the second kind.
 pub const PARTS: &[(&str, &str)] = &[
     ("enrollment", "automation"),
@@ -62,9 +64,6 @@ pub const MEMBERS: &[(&str, &str)] = &[
     ("appointment-of", "appointment"),
     ("contact-channel-name", "contact"),
     ("contact-email", "contact"),
-    ("contact-in-email", "contact"),
-    ("contact-in-first-name", "contact"),
-    ("contact-in-last-name", "contact"),
     ("conversation-message-of", "conversation-message"),
     ("conversation-message-of-contact", "conversation-message"),
     ("conversation-of-contact", "conversation"),
@@ -74,28 +73,13 @@ pub const MEMBERS: &[(&str, &str)] = &[
     ("lead-assignee-status", "lead"),
     ("lead-contact", "lead"),
     ("lead-custom-status", "lead"),
-    ("lead-in-cell", "lead"),
-    ("lead-in-company", "lead"),
-    ("lead-in-email", "lead"),
-    ("lead-in-first-name", "lead"),
-    ("lead-in-last-name", "lead"),
-    ("lead-in-phone", "lead"),
-    ("lead-in-phone-digits", "lead"),
     ("lead-note-of", "lead-note"),
     ("lead-owner", "lead"),
     ("lead-owner-campaign", "lead"),
     ("lead-owner-status", "lead"),
     ("lead-status", "lead"),
     ("lead-tag", "lead"),
-    ("user-country", "user"),
     ("user-enrolled", "user"),
-    ("user-in-company", "user"),
-    ("user-in-email", "user"),
-    ("user-in-external-id", "user"),
-    ("user-in-first-name", "user"),
-    ("user-in-last-name", "user"),
-    ("user-in-type", "user"),
-    ("user-in-username", "user"),
     ("user-owner", "user"),
 ];
 /// `<index>/<account>/<owner id>/<time>/<id>`: what the index says of a record of the second kind.

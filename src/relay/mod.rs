@@ -12,6 +12,7 @@
 //! | `outbound.rs` | one request and its answer |
 //! | `handle.rs` | the relay as others see it |
 //! | `housekeeping.rs` | what is no longer needed goes |
+//! | `indexing.rs` | what changed lately becomes part of the search index |
 //! | `ledger.rs`, `audit.rs`, `references.rs` | whether what is stored agrees with itself |
 //! | `persist.rs`, `reader.rs`, `recover.rs` | the engine's way to the store and back |
 //! | `facts.rs` | from an endpoint's record to the engine's view of it |
@@ -28,6 +29,7 @@ pub mod facts;
 mod follow;
 pub mod handle;
 pub mod housekeeping;
+pub mod indexing;
 pub mod ledger;
 mod lines;
 pub mod outbound;

@@ -18,6 +18,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::idempotency;
 use crate::domain::job::Job;
 use crate::domain::layout;
+use crate::domain::search;
 use crate::id::AccountId;
 use crate::store::{Key, keys};
 
@@ -142,6 +143,10 @@ fn entity(directory: &str, key: &Key, bytes: &[u8]) -> Result<Vec<Demand>, Strin
             .filter(|_| count > 0)
             .ok_or("it counts nothing")?;
         return Ok(vec![exists(keys::account(account_of(key)?))]);
+    }
+    if search::stored::DIRECTORIES.contains(&directory) {
+        let needed = search::stored::needs(key, bytes)?;
+        return Ok(needed.into_iter().map(exists).collect());
     }
     if !is_record && tables.into_iter().all(|table| of(table).is_none()) {
         return Err("nothing of this name is known".to_owned());

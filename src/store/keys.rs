@@ -32,11 +32,20 @@
 //! | `<index>/<account>/<group, hex>/<id>` | empty: an entity under a value that several share |
 //! | `<index>/<account>/<owner id>/<time>/<id>` | what its index says of an entity at a time |
 //! | `<tally>/<account>/<owner id>/<text, hex>` | how many entities of an owner share that text |
+//! | `search-fresh/<account>/<kind>/<id>` | the searched texts of an entity that changed lately |
+//! | `search-runs/<account>/<kind>` | which runs of postings there are |
+//! | `search-block/<account>/<kind>/<run>/<last posting, hex>` | postings of a run |
+//! | `search-due/<account>/<kind>` | empty: there may be enough for another run |
 //! | `end/<hour>/<key>` | empty: `key` may be removed after that hour |
 //! | `log/<account>/<first seq>` | a block of messages (the store's own) |
 //! | `meta/…` | the store's own bookkeeping |
 
+mod search;
+
 use std::fmt;
+
+pub use search::{all_fresh, all_search_due, fresh, run_block, run_blocks, run_blocks_from};
+pub use search::{search_due, search_runs};
 
 use crate::clock::Timestamp;
 use crate::id::{AccountId, BatchId, EndpointId, JobId, KeyId, Seq};
@@ -116,13 +125,19 @@ impl KeyRange {
     /// end in integer ids.
     #[must_use]
     pub fn from_id(mut self, id: u64) -> Self {
-        let key = format!("{}{id:016x}", self.start);
+        let key = self.key_of(id);
         if self.newest_first {
             self.end = Key(format!("{key}\u{1}"));
         } else {
-            self.start = Key(key);
+            self.start = key;
         }
         self
+    }
+
+    /// The key of `id` in it. It must be all of a directory whose keys end in integer ids.
+    #[must_use]
+    pub fn key_of(&self, id: u64) -> Key {
+        Key(format!("{}{id:016x}", self.start))
     }
 
     /// Whether `key` is in the range.
@@ -485,6 +500,7 @@ mod tests {
             |range: KeyRange| (1..6).filter(move |id| range.contains(&member("x", A, "g", *id)));
         let rising: Vec<u64> = ids(range.clone().from_id(3)).collect();
         assert_eq!(rising, [3, 4, 5]);
+        assert_eq!(range.key_of(3), member("x", A, "g", 3));
         let falling: Vec<u64> = ids(range.newest_first().from_id(3)).collect();
         assert_eq!(falling, [1, 2, 3]);
     }

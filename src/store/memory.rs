@@ -143,8 +143,13 @@ impl MemoryStore {
     /// A store in which a commit becomes durable when [`MemoryStore::step`] says so.
     pub fn stepped() -> Self {
         let store = Self::default();
-        store.state().stepped = true;
+        store.set_stepped(true);
         store
+    }
+
+    /// From now on a commit becomes durable when [`MemoryStore::step`] says so, or at once.
+    pub fn set_stepped(&self, stepped: bool) {
+        self.state().stepped = stepped;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

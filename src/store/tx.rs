@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Append, Commit, CommitError, Durability, Head, Key, KeyRange, Message, RangeRead, ReadError,
-    Store, Targets, Version, Versioned, Write,
+    Receipt, Store, Targets, Version, Versioned, Write,
 };
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::error::{Error, Result};
@@ -141,6 +141,22 @@ impl Database {
         ))
     }
 
+    /// Submits writes that expect nothing and whose caller does not wait for one before the next.
+    /// They stand in the order in which they are submitted. For records that only one task of this
+    /// process writes.
+    pub fn submit(&self, account: AccountId, writes: Vec<Write>, essential: bool) -> Pending {
+        Pending(self.store.submit(Commit {
+            accounts: vec![account],
+            reads: Vec::new(),
+            ranges: Vec::new(),
+            present: Vec::new(),
+            writes,
+            appends: Vec::new(),
+            durability: Durability::Durable,
+            essential,
+        }))
+    }
+
     /// A read-only view of the latest submitted state, without a turn.
     pub fn view(&self) -> Tx {
         self.begin(false)
@@ -179,6 +195,18 @@ fn read_failed(key: &str, error: ReadError) -> Error {
             tracing::error!(key, "a stored record cannot be read");
             Error::internal()
         }
+    }
+}
+
+/// Writes that were submitted.
+#[derive(Debug)]
+pub struct Pending(Receipt);
+
+impl Pending {
+    /// Waits until they are on the disk.
+    pub async fn durable(self) -> Result<()> {
+        let answer = self.0.wait().await;
+        answer.map(drop).map_err(commit_refused)
     }
 }
 
@@ -319,16 +347,19 @@ impl Tx {
         }
     }
 
-    /// The records under several keys, in their order, own writes included.
-    pub async fn read_all<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<Option<T>>> {
+    /// The bytes under several keys, in their order, own writes included.
+    pub async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>> {
         let found = self.shared.store.get_all(keys).await;
         let found = found.map_err(|error| read_failed("several keys", error))?;
-        let mut records = Vec::with_capacity(keys.len());
-        for (key, found) in keys.iter().zip(found) {
-            let bytes = self.noted(key, found);
-            records.push(bytes.map(|bytes| decode(key, &bytes)).transpose()?);
-        }
-        Ok(records)
+        let noted = keys.iter().zip(found);
+        Ok(noted.map(|(key, found)| self.noted(key, found)).collect())
+    }
+
+    /// The records under several keys, in their order, own writes included.
+    pub async fn read_all<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<Option<T>>> {
+        let found = keys.iter().zip(self.get_all(keys).await?);
+        let read = |(key, bytes): (&Key, Option<Bytes>)| bytes.map(|bytes| decode(key, &bytes));
+        found.map(|found| read(found).transpose()).collect()
     }
 
     /// What this transaction sees under a key of which the store said this.

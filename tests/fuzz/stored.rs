@@ -20,6 +20,7 @@ use hookrelay::domain::dead_letter::DeadRange;
 use hookrelay::domain::endpoint::Endpoint;
 use hookrelay::domain::idempotency::Answered;
 use hookrelay::domain::job::Job;
+use hookrelay::domain::search::{self, Entry, Field, Sizes};
 use hookrelay::domain::secret::{Context, Sealed};
 use hookrelay::error::Kind;
 use hookrelay::id::{AccountId, BatchId, EndpointId, JobId, Seq};
@@ -56,6 +57,11 @@ fn read_record(key: &Key, bytes: &[u8]) -> Result<(), Kind> {
         "job" => decode::<Job>(key, bytes).map(drop),
         "order" => decode::<Acknowledge>(key, bytes).map(drop),
         "idem" => decode::<Answered>(key, bytes).map(drop),
+        "search-fresh" | "search-runs" | "search-block" => {
+            return search::stored::needs(key, bytes)
+                .map(drop)
+                .map_err(|_| Kind::Internal);
+        }
         // The relay's own, which were read above.
         "cursor" | "batch" | "acked" | "seen" => Ok(()),
         _ => panic!("{key}: no owner is known"),
@@ -73,7 +79,14 @@ fn kinds() -> BTreeSet<String> {
     let kind = |row: &str| row.split(['/', '`']).next().unwrap().to_owned();
     let mut kinds: BTreeSet<String> = rows.map(kind).collect();
     // What only its owner reads, and the rows that stand for the tables of `domain/layout.rs`.
-    let own = ["installation", "token-secret", "end", "log", "meta"];
+    let own = [
+        "installation",
+        "token-secret",
+        "end",
+        "log",
+        "meta",
+        "search-due",
+    ];
     for other in own.into_iter().chain(["<kind>", "<index>", "<tally>"]) {
         assert!(kinds.remove(other), "{other}");
     }
@@ -176,9 +189,36 @@ async fn called() -> (World, EndpointId) {
     (world, id)
 }
 
+/// What is searched of two leads: one in a run, one that changed since.
+async fn searched(world: &World) {
+    let sizes = Sizes {
+        fresh: 1,
+        fan: 2,
+        top: 4,
+    };
+    let account = world.account;
+    for id in [1001, 1002] {
+        let entry = &Entry::default().with(Field(1), "Jane Smith");
+        let before = &Entry::default();
+        world
+            .db
+            .transact(&[account], |tx| async move {
+                search::write(&tx, account, "lead", id, (before, entry));
+                Ok(())
+            })
+            .await
+            .unwrap();
+        if id == 1001 {
+            let built = search::build::step(&world.db, account, "lead", &sizes);
+            assert!(built.await.unwrap());
+        }
+    }
+}
+
 #[tokio::test]
 async fn records_of_every_kind() {
     let (world, id) = called().await;
+    searched(&world).await;
     let found = world.store.scan(&everything(), 1000).await.unwrap();
     let found = found.into_iter().map(|(key, found)| (key, found.value));
     let mut records: BTreeMap<Key, Bytes> = found.collect();

@@ -64,7 +64,7 @@ pub async fn leads(call: &LeadsCall) -> Outcome {
     let page = Page::of(call.params());
     let found = leads_find(tx, account, &wanted, page.offset, page.limit).await?;
     tracing::debug!(%account, total = found.total, read = found.read, "listed leads");
-    let leads = Shown::new(tx, &call.account).leads(&found.leads).await?;
+    let leads = Shown::new(tx, &call.account).leads(&found.records).await?;
     Ok(encode::success(&page.listed(
         call.head(),
         leads,

@@ -4,11 +4,11 @@
 
 use super::{Contact, KIND};
 use crate::clock::Timestamp;
-use crate::domain::search::{self, Condition, Field, Order, Search};
+use crate::domain::search::{self, Condition, Entry, Field, Match, Order, Search};
 use crate::domain::words::fold;
 use crate::error::Result;
 use crate::id::AccountId;
-use crate::store::{Key, Tx};
+use crate::store::Tx;
 
 /// A searched text of a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +24,11 @@ pub enum Searched {
 impl Searched {
     const ALL: [Self; 3] = [Self::FirstName, Self::LastName, Self::Email];
 
-    fn index(self) -> &'static [Field] {
+    fn field(self) -> &'static [Field] {
         match self {
-            Self::FirstName => &[Field("contact-in-first-name")],
-            Self::LastName => &[Field("contact-in-last-name")],
-            Self::Email => &[Field("contact-in-email")],
+            Self::FirstName => &[Field(1)],
+            Self::LastName => &[Field(2)],
+            Self::Email => &[Field(3)],
         }
     }
 
@@ -66,15 +66,15 @@ impl Wanted {
     }
 }
 
-/// The index keys of a contact's texts.
-pub(super) fn entries(account: AccountId, contact: &Contact) -> Vec<Key> {
-    let all = Searched::ALL.into_iter();
-    all.flat_map(|searched| {
-        let fields = searched.index().iter();
-        let text = searched.of(contact);
-        fields.flat_map(move |field| search::entries(account, *field, contact.id, text))
+/// What is searched of a contact; nothing of one in the trash.
+pub(super) fn searched(contact: &Contact) -> Entry {
+    let texts = Searched::ALL.iter().filter(|_| !contact.trashed);
+    texts.fold(Entry::default(), |entry, searched| {
+        let fields = searched.field().iter();
+        fields.fold(entry, |entry, field| {
+            entry.with(*field, searched.of(contact))
+        })
     })
-    .collect()
 }
 
 /// The active contacts from number `skip` on, at most `take`, by id.
@@ -95,7 +95,7 @@ pub async fn find(
     }
     let conditions = wanted.texts.iter();
     let conditions = conditions
-        .map(|(searched, text)| Condition::Contains(searched.index(), text.clone()))
+        .map(|(searched, text)| Condition::Text(searched.field(), Match::Contained, text.clone()))
         .collect();
     let condition = Condition::All(conditions);
     let mut search = Search::new(tx, account, KIND, Order::OldestFirst, &condition);

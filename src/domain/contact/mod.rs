@@ -28,6 +28,7 @@ pub use fields::CustomField;
 pub use link::{Person, link};
 
 use crate::clock::Timestamp;
+use crate::domain::search::{self, Entry};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, PersonId};
 use crate::store::{Key, Tx, keys};
@@ -214,8 +215,6 @@ fn entries(account: AccountId, contact: &Contact) -> BTreeMap<Key, Option<u64>> 
         let key = keys::member(BY_EMAIL, account, &email.to_lowercase(), id);
         entries.insert(key, None);
     }
-    let texts = find::entries(account, contact).into_iter();
-    entries.extend(texts.map(|key| (key, None)));
     entries
 }
 
@@ -237,5 +236,10 @@ pub(super) fn save(
             None => tx.put_bytes(key.clone(), bytes::Bytes::new()),
         }
     }
+    let texts = (
+        &before.map_or_else(Entry::default, find::searched),
+        &find::searched(after),
+    );
+    search::write(tx, account, KIND, after.id, texts);
     tx.put(keys::record(KIND, account, after.id), after)
 }

@@ -4,24 +4,13 @@
 //! spelled, nor who may ask it.
 
 use super::{
-    BY_ASSIGNEE, BY_CUSTOM_STATUS, BY_OWNER, BY_STATUS, BY_TAG, KIND, Lead, SEARCHED, Status,
+    BY_ASSIGNEE, BY_CUSTOM_STATUS, BY_OWNER, BY_STATUS, BY_TAG, KIND, Lead, SEARCHED, Status, TEXTS,
 };
-use crate::domain::search::{Condition, Field, Order, Search, contains};
+use crate::domain::search::{Condition, Match, Order, Page, Search, contains};
 use crate::domain::words::fold;
 use crate::error::Result;
 use crate::id::AccountId;
 use crate::store::Tx;
-
-/// The searched texts.
-const FIELDS: [Field; SEARCHED.len()] = {
-    let mut fields = [Field(""); SEARCHED.len()];
-    let mut n = 0;
-    while n < SEARCHED.len() {
-        fields[n] = SEARCHED[n].1;
-        n += 1;
-    }
-    fields
-};
 
 /// What can be asked of a lead.
 pub trait Question: Send + Sync {
@@ -75,8 +64,8 @@ impl Question for Wanted {
         .flatten()
         .collect();
         all.extend(self.tags.iter().map(|tag| member(BY_TAG, tag.to_string())));
-        let texts = self.texts.iter();
-        all.extend(texts.map(|text| Condition::Contains(&FIELDS, text.clone())));
+        let texts = self.texts.iter().filter(|text| !text.is_empty());
+        all.extend(texts.map(|text| Condition::Text(&TEXTS, Match::Contained, text.clone())));
         if all.is_empty() {
             // Every lead that is not deleted has one of these.
             all.extend(statuses(&Status::GIVEN));
@@ -100,17 +89,6 @@ impl Question for Wanted {
     }
 }
 
-/// What was found.
-#[derive(Debug)]
-pub struct Found {
-    /// The part that was asked for, newest first.
-    pub leads: Vec<Lead>,
-    /// How many there are.
-    pub total: usize,
-    /// How many keys were read to know it.
-    pub read: usize,
-}
-
 /// The leads from number `skip` on, at most `take`, by falling id.
 pub async fn find(
     tx: &Tx,
@@ -118,40 +96,10 @@ pub async fn find(
     wanted: &impl Question,
     skip: usize,
     take: usize,
-) -> Result<Found> {
+) -> Result<Page<Lead>> {
     let condition = wanted.condition();
-    let mut search = Search::new(tx, account, KIND, Order::NewestFirst, &condition);
-    let shown = skip..skip.saturating_add(take);
-    let (mut leads, mut total) = (Vec::new(), 0);
-    loop {
-        let mut some = search.some().await?;
-        if some.is_empty() {
-            break;
-        }
-        if search.is_exact() {
-            // Each of them counts, so only what is shown is read.
-            let first = total;
-            total += some.len();
-            let mut number = first..;
-            some.retain(|_| number.next().is_some_and(|number| shown.contains(&number)));
-        }
-        let records: Vec<Option<Lead>> = search.records(&some).await?;
-        for lead in records.into_iter().flatten() {
-            if search.is_exact() {
-                leads.push(lead);
-            } else if wanted.meets(&lead) {
-                if shown.contains(&total) {
-                    leads.push(lead);
-                }
-                total += 1;
-            }
-        }
-    }
-    Ok(Found {
-        leads,
-        total,
-        read: search.read(),
-    })
+    let search = Search::new(tx, account, KIND, Order::NewestFirst, &condition);
+    search.page((skip, take), |lead| wanted.meets(lead)).await
 }
 
 /// Ids of all that is wanted, if that is no more than `most` and is known without reading far more

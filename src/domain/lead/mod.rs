@@ -41,7 +41,7 @@ pub use open::worked_on;
 pub use status::Status;
 pub use text::Text;
 
-use super::search::{self, Field};
+use super::search::{self, Entry, Field};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::AccountId;
@@ -65,17 +65,19 @@ const BY_ASSIGNEE_STATUS: &str = "lead-assignee-status";
 const BY_ASSIGNEE_CAMPAIGN: &str = "lead-assignee-campaign";
 /// The owner of leads that have none: no user has this id.
 const NOBODY: u64 = 0;
-/// The searched texts and their indexes.
+/// The searched texts and their fields; those that are looked for only together share one.
 const SEARCHED: [(Text, Field); 6] = [
-    (Text::FirstName, Field("lead-in-first-name")),
-    (Text::LastName, Field("lead-in-last-name")),
-    (Text::Company, Field("lead-in-company")),
-    (Text::Email, Field("lead-in-email")),
-    (Text::Phone, Field("lead-in-phone")),
-    (Text::Cell, Field("lead-in-cell")),
+    (Text::FirstName, Field(1)),
+    (Text::LastName, Field(2)),
+    (Text::Email, Field(3)),
+    (Text::Company, Field(4)),
+    (Text::Phone, Field(4)),
+    (Text::Cell, Field(4)),
 ];
+/// All of these fields.
+const TEXTS: [Field; 4] = [Field(1), Field(2), Field(3), Field(4)];
 /// The digits of the phone number alone, however it is written.
-const PHONE_DIGITS: Field = Field("lead-in-phone-digits");
+const PHONE_DIGITS: Field = Field(5);
 /// Characters of a slug before the id.
 const MAX_SLUG_NAME: usize = 200;
 /// Leads of one contact whose tags count: a person who has more is a test.
@@ -279,19 +281,13 @@ fn entries(account: AccountId, lead: &Lead) -> BTreeSet<Key> {
     }
     let id = lead.id;
     let member = |index, group: String| keys::member(index, account, &group, id);
-    let mut entries: BTreeSet<Key> = SEARCHED
-        .iter()
-        .flat_map(|(text, field)| search::entries(account, *field, id, lead.text(*text)))
-        .collect();
-    entries.insert(member(BY_STATUS, lead.status.word().to_owned()));
+    let mut entries = BTreeSet::from([member(BY_STATUS, lead.status.word().to_owned())]);
     if lead.custom_status != 0 {
         entries.insert(member(BY_CUSTOM_STATUS, lead.custom_status.to_string()));
     }
     let contact = lead
         .contact_id
         .map(|contact| member(BY_CONTACT, contact.to_string()));
-    let digits = phone_digits(lead.text(Text::Phone));
-    entries.extend(search::entries(account, PHONE_DIGITS, id, &digits));
     let owner = Some(lead.owner_id.unwrap_or(NOBODY));
     let lists = [BY_OWNER, BY_OWNER_STATUS, BY_OWNER_CAMPAIGN];
     let of_assignee = [BY_ASSIGNEE, BY_ASSIGNEE_STATUS, BY_ASSIGNEE_CAMPAIGN];
@@ -310,11 +306,28 @@ fn entries(account: AccountId, lead: &Lead) -> BTreeSet<Key> {
     entries
 }
 
+/// What is searched of a lead; nothing of a deleted one.
+fn searched(lead: &Lead) -> Entry {
+    if !lead.is_live() {
+        return Entry::default();
+    }
+    let texts = SEARCHED.iter();
+    let entry = texts.fold(Entry::default(), |entry, (text, field)| {
+        entry.with(*field, lead.text(*text))
+    });
+    entry.with(PHONE_DIGITS, &phone_digits(lead.text(Text::Phone)))
+}
+
 /// Writes the record, what differs of its indexes, and the tallies.
 async fn save(tx: &Tx, account: AccountId, before: Option<&Lead>, after: &Lead) -> Result<()> {
     tally::count(tx, account, before, after).await?;
     let old = before.map_or_else(BTreeSet::new, |before| entries(account, before));
     search::reindex(tx, &old, &entries(account, after));
+    let texts = (
+        &before.map_or_else(Entry::default, searched),
+        &searched(after),
+    );
+    search::write(tx, account, KIND, after.id, texts);
     let unique = |lead: &Lead| {
         let external_id = lead.external_id.as_deref().filter(|_| lead.is_live());
         external_id.map(|text| keys::unique(BY_EXTERNAL_ID, account, text))

@@ -9,13 +9,13 @@ use super::{
     BY_ASSIGNEE, BY_ASSIGNEE_CAMPAIGN, BY_ASSIGNEE_STATUS, BY_OWNER, BY_OWNER_CAMPAIGN,
     BY_OWNER_STATUS, Lead, PHONE_DIGITS, SEARCHED, Status, Text, pair, phone_digits,
 };
-use crate::domain::search::{Condition, Field, contains};
+use crate::domain::search::{Condition, Field, Match, contains};
 use crate::domain::words::fold;
 
 /// One searched text each, as conditions name them.
 static FIRST_NAME: [Field; 1] = [SEARCHED[0].1];
 static LAST_NAME: [Field; 1] = [SEARCHED[1].1];
-static EMAIL: [Field; 1] = [SEARCHED[3].1];
+static EMAIL: [Field; 1] = [SEARCHED[2].1];
 static DIGITS: [Field; 1] = [PHONE_DIGITS];
 
 /// What a lead must be to somebody; all that is set must hold.
@@ -84,12 +84,13 @@ impl Question for Wanted {
             all.extend(self.standing(&[user], lists));
         }
         for (_, fields, needle) in self.texts() {
-            all.extend(needle.map(|needle| Condition::Contains(fields, needle.clone())));
+            let text = needle.filter(|needle| !needle.is_empty());
+            all.extend(text.map(|text| Condition::Text(fields, Match::Contained, text.clone())));
         }
         if let Some(phone) = &self.phone {
             all.push(match phone_digits(phone) {
                 digits if digits.is_empty() => Condition::Any(Vec::new()),
-                digits => Condition::Contains(&DIGITS, digits),
+                digits => Condition::Text(&DIGITS, Match::Contained, digits),
             });
         }
         Condition::All(all)

@@ -5,10 +5,9 @@
 
 use bytes::Bytes;
 
+use super::Order;
+use super::ids::IdSet;
 use crate::store::KeyRange;
-
-/// Lists of one needle's grams that are walked: more would cost more keys than they save records.
-const KEPT_GRAMS: usize = 2;
 
 /// One list of ids and the part of it that is in memory.
 #[derive(Debug)]
@@ -46,16 +45,24 @@ impl List {
         let found = self.page.get(self.at).filter(|(found, _)| *found == rank);
         found.map_or_else(Bytes::new, |(_, value)| value.clone())
     }
+}
 
-    /// How many ids of a million are in it, by its first page from `origin` on. One that is in
-    /// memory whole costs nothing more.
-    pub fn density(&self, origin: u64) -> u64 {
-        match self.page.last() {
-            Some((last, _)) if !self.ended => {
-                (self.page.len() as u64).saturating_mul(1_000_000) / (last - origin + 1)
-            }
-            _ => 0,
-        }
+/// What is met: lists that are read on the way, and sets that are there.
+#[derive(Debug)]
+pub struct Lists {
+    pub order: Order,
+    pub read: Vec<List>,
+    pub sets: Vec<IdSet>,
+}
+
+impl Lists {
+    fn in_set(&self, number: usize, from: u64) -> Option<u64> {
+        let (set, id) = (&self.sets[number], self.order.rank(from));
+        let found = match self.order {
+            Order::OldestFirst => set.at_or_after(id),
+            Order::NewestFirst => set.at_or_before(id),
+        };
+        found.map(|id| self.order.rank(id))
     }
 }
 
@@ -63,8 +70,7 @@ impl List {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
     List(usize),
-    /// The lists of one needle's grams: the record will be asked, so some of them will do.
-    Grams(Vec<usize>),
+    Set(usize),
     All(Vec<Node>),
     Any(Vec<Node>),
 }
@@ -79,21 +85,33 @@ pub enum Step {
 }
 
 impl Node {
+    /// The lists of which one must have an id; none if there is more to it.
+    pub fn lists(&self) -> Option<Vec<usize>> {
+        match self {
+            Self::List(list) => Some(vec![*list]),
+            Self::Any(nodes) => {
+                let lists: Option<Vec<Vec<usize>>> = nodes.iter().map(Self::lists).collect();
+                lists.map(|lists| lists.concat())
+            }
+            Self::Set(_) | Self::All(_) => None,
+        }
+    }
+
     /// The least rank at or behind `from` that is in these lists.
-    pub fn next(&self, lists: &mut [List], from: u64) -> Step {
+    pub fn next(&self, lists: &mut Lists, from: u64) -> Step {
         match self {
             Self::List(number) => {
-                let list = &mut lists[*number];
+                let list = &mut lists.read[*number];
                 match list.seek(from) {
                     Some(rank) => Step::Found(rank),
                     None if list.ended => Step::End,
                     None => Step::Read(*number, from),
                 }
             }
-            Self::Grams(numbers) => {
-                let nodes: Vec<Self> = numbers.iter().copied().map(Self::List).collect();
-                Self::meet(&nodes, lists, from)
-            }
+            Self::Set(number) => match lists.in_set(*number, from) {
+                Some(rank) => Step::Found(rank),
+                None => Step::End,
+            },
             Self::All(nodes) => Self::meet(nodes, lists, from),
             Self::Any(nodes) => {
                 let mut least = Step::End;
@@ -110,25 +128,8 @@ impl Node {
         }
     }
 
-    /// Keeps the thinnest lists of each needle.
-    pub fn thin_out(&mut self, lists: &[List], origin: u64) {
-        match self {
-            Self::List(_) => {}
-            Self::Grams(numbers) => {
-                numbers.sort_by_key(|number| lists[*number].density(origin));
-                numbers.truncate(KEPT_GRAMS);
-                *self = Self::All(numbers.iter().copied().map(Self::List).collect());
-            }
-            Self::All(nodes) | Self::Any(nodes) => {
-                for node in nodes {
-                    node.thin_out(lists, origin);
-                }
-            }
-        }
-    }
-
     /// Lists seek each other's ranks until they agree.
-    fn meet(nodes: &[Node], lists: &mut [List], from: u64) -> Step {
+    fn meet(nodes: &[Node], lists: &mut Lists, from: u64) -> Step {
         let mut wanted = from;
         let mut agreed = 0;
         while agreed < nodes.len() {

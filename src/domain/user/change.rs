@@ -13,6 +13,7 @@ use crate::domain::account::Account;
 use crate::domain::actor::Role;
 use crate::domain::address::Address;
 use crate::domain::contact::{self, Person};
+use crate::domain::search::{self, Entry};
 use crate::domain::sequence;
 use crate::domain::words::fold;
 use crate::error::{Error, Result};
@@ -244,8 +245,6 @@ fn entries(account: AccountId, user: &User) -> BTreeMap<Key, Option<u64>> {
             None,
         );
     }
-    let texts = find::entries(account, user).into_iter();
-    entries.extend(texts.map(|key| (key, None)));
     entries
 }
 
@@ -262,6 +261,11 @@ fn save(tx: &Tx, account: AccountId, before: Option<&User>, after: &User) -> Res
             None => tx.put_bytes(key.clone(), bytes::Bytes::new()),
         }
     }
+    let texts = (
+        &before.map_or_else(Entry::default, find::searched),
+        &find::searched(after),
+    );
+    search::write(tx, account, KIND, after.id, texts);
     let offline = before.map_or("", |before| &before.online_status);
     if after.online_status != offline {
         // Two changes within a millisecond leave the second: the first had no time to count.

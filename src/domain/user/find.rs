@@ -4,14 +4,12 @@
 //! is spelled.
 
 use super::{ENROLLED, KIND, User, by_email, by_id, by_username};
-use crate::domain::search::{self, Condition, Field, Order, Search};
+pub use crate::domain::search::Match;
+use crate::domain::search::{Condition, Entry, Field, Order, Page, Search};
 use crate::domain::words::fold;
 use crate::error::Result;
 use crate::id::AccountId;
-use crate::store::{Key, Tx, keys};
-
-/// Users under their country: two letters have no trigram.
-const BY_COUNTRY: &str = "user-country";
+use crate::store::Tx;
 
 /// A text that can be looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,30 +50,18 @@ impl Searched {
         }
     }
 
-    /// Its trigram index; a country has none.
-    fn index(self) -> &'static [Field] {
+    fn field(self) -> &'static [Field] {
         match self {
-            Self::ExternalId => &[Field("user-in-external-id")],
-            Self::Username => &[Field("user-in-username")],
-            Self::Company => &[Field("user-in-company")],
-            Self::FirstName => &[Field("user-in-first-name")],
-            Self::LastName => &[Field("user-in-last-name")],
-            Self::Email => &[Field("user-in-email")],
-            Self::AccountType => &[Field("user-in-type")],
-            Self::Country => &[],
+            Self::ExternalId => &[Field(1)],
+            Self::Username => &[Field(2)],
+            Self::Company => &[Field(3)],
+            Self::FirstName => &[Field(4)],
+            Self::LastName => &[Field(5)],
+            Self::Email => &[Field(6)],
+            Self::Country => &[Field(7)],
+            Self::AccountType => &[Field(8)],
         }
     }
-}
-
-/// How a text must meet what is looked for, whatever the case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Match {
-    /// It is the same.
-    Equal,
-    /// It contains it.
-    Contained,
-    /// It begins with it.
-    Prefix,
 }
 
 /// What a user must be; nothing is asked by default.
@@ -89,44 +75,21 @@ pub struct Wanted {
     pub texts: Vec<(Searched, Match, String)>,
 }
 
-/// What was found.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// The first ones, by id.
-    pub users: Vec<User>,
-    /// How many there are.
-    pub total: u64,
-    /// How many keys were read to know it.
-    pub read: usize,
-}
-
-/// The index keys of a user's texts.
-pub(super) fn entries(account: AccountId, user: &User) -> Vec<Key> {
-    let mut found = Vec::new();
-    for searched in Searched::ALL {
-        for field in searched.index() {
-            let text = searched.of(user);
-            found.extend(search::entries(account, *field, user.id, text));
-        }
-    }
-    if !user.country.is_empty() {
-        let country = fold(&user.country);
-        found.push(keys::member(BY_COUNTRY, account, &country, user.id));
-    }
-    found
+/// What is searched of a user.
+pub(super) fn searched(user: &User) -> Entry {
+    let texts = Searched::ALL.iter();
+    texts.fold(Entry::default(), |entry, searched| {
+        let fields = searched.field().iter();
+        fields.fold(entry, |entry, field| entry.with(*field, searched.of(user)))
+    })
 }
 
 impl Wanted {
     fn conditions(&self) -> Vec<Condition> {
-        let texts = self.texts.iter();
-        let mut all: Vec<Condition> = texts
-            .filter_map(|(searched, how, text)| match searched {
-                // One letter may be in any country.
-                Searched::Country if *how != Match::Equal && text.chars().count() < 2 => None,
-                Searched::Country => Some(Condition::Member(BY_COUNTRY, fold(text))),
-                _ => Some(Condition::Contains(searched.index(), text.clone())),
-            })
-            .collect();
+        let text = |(searched, how, text): &(Searched, Match, String)| {
+            Condition::Text(searched.field(), *how, text.clone())
+        };
+        let mut all: Vec<Condition> = self.texts.iter().map(text).collect();
         if let Some(id) = self.enroller_id {
             all.push(Condition::Member(ENROLLED, id.to_string()));
         }
@@ -170,35 +133,28 @@ impl Wanted {
     }
 }
 
-/// How many users are wanted, and the first `take` of them. Only needles under 3 characters and a
-/// question that asks nothing read every user, a page at a time.
-pub async fn find(tx: &Tx, account: AccountId, mut wanted: Wanted, take: usize) -> Result<Found> {
+/// How many users are wanted, and the first `take` of them by id. Only a question that asks nothing
+/// meets every user, a page at a time.
+pub async fn find(
+    tx: &Tx,
+    account: AccountId,
+    mut wanted: Wanted,
+    take: usize,
+) -> Result<Page<User>> {
     for (_, _, text) in &mut wanted.texts {
         *text = fold(text);
     }
-    let mut found = Found::default();
     if let Some(only) = wanted.only(tx, account).await? {
-        found.users = only.filter(|user| wanted.meets(user)).into_iter().collect();
-        found.total = found.users.len() as u64;
-        found.users.truncate(take);
-        return Ok(found);
+        let mut records: Vec<User> = only.filter(|user| wanted.meets(user)).into_iter().collect();
+        let (total, read) = (records.len(), 1);
+        records.truncate(take);
+        return Ok(Page {
+            records,
+            total,
+            read,
+        });
     }
     let condition = Condition::All(wanted.conditions());
-    let mut search = Search::new(tx, account, KIND, Order::OldestFirst, &condition);
-    loop {
-        let some = search.some().await?;
-        if some.is_empty() {
-            break;
-        }
-        let users: Vec<Option<User>> = search.records(&some).await?;
-        let users = users.into_iter().flatten();
-        for user in users.filter(|user| wanted.meets(user)) {
-            found.total += 1;
-            if found.users.len() < take {
-                found.users.push(user);
-            }
-        }
-    }
-    found.read = search.read();
-    Ok(found)
+    let search = Search::new(tx, account, KIND, Order::OldestFirst, &condition);
+    search.page((0, take), |user| wanted.meets(user)).await
 }

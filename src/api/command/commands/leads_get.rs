@@ -37,8 +37,8 @@ pub async fn run(call: &CommandCall) -> Outcome {
     };
     let found = find(tx, account.id, &wanted, page.skip, page.size).await?;
     tracing::debug!(account = %account.id, total = found.total, read = found.read, "searched leads");
-    let mut leads = Vec::with_capacity(found.leads.len());
-    for lead in &found.leads {
+    let mut leads = Vec::with_capacity(found.records.len());
+    for lead in &found.records {
         leads.push(shown(tx, account, lead, &members).await?);
     }
     answer(leads.len(), found.total, &leads)

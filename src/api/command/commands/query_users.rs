@@ -35,11 +35,11 @@ pub async fn run(call: &CommandCall) -> Outcome {
         total = found.total,
         "users were looked for"
     );
-    let reply = Reply::new("Success").integer("num_results", found.total);
+    let reply = Reply::new("Success").integer("num_results", found.total as u64);
     if counts_only {
         return Ok(Done::Reply(reply));
     }
-    Ok(Done::Reply(reply.json("users", &ById(&found.users))?))
+    Ok(Done::Reply(reply.json("users", &ById(&found.records))?))
 }
 
 fn wanted(form: &mut Form<'_>) -> Wanted {
