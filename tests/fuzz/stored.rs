@@ -226,7 +226,8 @@ async fn records_of_every_kind() {
     let account = serde_json::to_vec(&world.account).unwrap();
     records.insert(keys::host("shop.example"), account.into());
     records.insert(keys::counter(world.account, "lead"), Bytes::from("1002"));
-    records.retain(|_, value| !value.is_empty());
+    // An account begins with a department, whose kind is one of those in `domain/layout.rs`.
+    records.retain(|key, value| !value.is_empty() && !key.as_str().starts_with("department"));
     let have: BTreeSet<String> = records
         .keys()
         .map(|key| key.parts().next().unwrap().to_owned())

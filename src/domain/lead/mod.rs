@@ -408,13 +408,14 @@ mod tests {
             key(BY_ASSIGNEE, "5"),
             key(BY_ASSIGNEE_STATUS, "5 prospect"),
             key(BY_ASSIGNEE_CAMPAIGN, "5 spring"),
-            key("lead-in-phone-digits", "155"),
-            key("lead-in-phone-digits", "512"),
         ] {
             assert!(listed.contains(&expected), "{expected}");
         }
+        let texts = Entry::default().with(Field(4), "+1 (555) 12");
+        assert_eq!(searched(&lead), texts.with(PHONE_DIGITS, "155512"));
         lead.status = Status::Deleted;
         assert!(entries(account, &lead).is_empty());
+        assert!(searched(&lead).is_empty());
     }
 
     #[test]
