@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_asks_what_the_admin_api_offers() {
+    fn every_command_about_users_asks_what_the_admin_api_offers() {
         for (line, request) in [
             (
                 "user add al --account s --email a@b.example --first-name A --last-name B",
@@ -456,6 +456,14 @@ mod tests {
                 "user logout alice --account s",
                 "DELETE /admin/v1/accounts/s/users/alice/sessions",
             ),
+        ] {
+            assert_eq!(asked(line), request, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_command_asks_what_the_admin_api_offers() {
+        for (line, request) in [
             (
                 "account add shop",
                 r#"POST /admin/v1/accounts {"name":"shop"}"#,
