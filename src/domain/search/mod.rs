@@ -3,7 +3,7 @@
 //!
 //! Owns the index of searched texts and the walk that combines what it says with the lists of
 //! other indexes. Does not know what is searched: each kind of entity stands in `layout::SEARCHED`,
-//! names its fields, calls [`write`] beside writing its record, and asks through [`Search`].
+//! names its fields, calls [`write()`] beside writing its record, and asks through [`Search`].
 //!
 //! # The index
 //!
