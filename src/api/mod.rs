@@ -7,4 +7,5 @@ pub mod admin;
 pub mod command;
 pub mod dialect;
 pub mod front;
+pub mod helpdesk;
 pub mod manage;

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::api::front::{self, Accepting, Core, Listener, Site};
-use crate::api::{admin, command, manage};
+use crate::api::{admin, command, helpdesk, manage};
 use crate::auth::caller::{Callers, Secrets};
 use crate::auth::seal::Sealer;
 use crate::auth::vault::Vault;
@@ -35,6 +35,7 @@ use crate::cli;
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::config::{Config, KEY_CREDENTIAL, LogFormat};
 use crate::delivery::http::Sender;
+use crate::domain::release;
 use crate::limit::Limits;
 use crate::ops::logging::{Form, Logging, Surroundings};
 use crate::ops::notify::{Notifier, Progress, Watchdog, watchdog_interval};
@@ -426,6 +427,7 @@ fn sealer(config: &Config, entropy: &Entropy) -> Result<Sealer, StartError> {
 
 async fn installation(database: &Database) -> Result<Installation, StartError> {
     let made = database.transact(&[], |tx| async move {
+        release::started(&tx, release::VERSION).await?;
         if let Some(known) = tx.read(&keys::installation()).await? {
             return Ok(known);
         }
@@ -454,7 +456,11 @@ fn sites(
     });
     let public = Site::new(
         core.clone(),
-        vec![command::mount(core), manage::mount(core, &context)],
+        vec![
+            command::mount(core),
+            helpdesk::mount(core),
+            manage::mount(core, &context),
+        ],
     );
     let figures = store.clone();
     let operator = Arc::new(admin::Context {

@@ -112,6 +112,8 @@ pub(super) fn front(config: &Config) -> front::Settings {
         trusted_proxies: http.trusted_proxies.clone(),
         insecure_loopback: http.insecure_loopback,
         default_account: http.default_account,
+        credit_cost: u64::from(http.credit_cost),
+        helpdesk_version: http.helpdesk_version.clone(),
         max_body: usize::try_from(http.max_body).unwrap_or(usize::MAX),
         header_deadline: http.header_deadline,
         body_deadline: http.body_deadline,

@@ -140,7 +140,7 @@ impl Caller {
 /// Finds callers.
 #[derive(Debug)]
 pub struct Callers {
-    db: Database,
+    pub(super) db: Database,
     secrets: Arc<dyn Secrets>,
     passwords: Passwords,
     decoy: Decoy,
@@ -200,6 +200,15 @@ impl Callers {
             };
             (key, caller)
         }))
+    }
+
+    /// Whether this is the text of a key that is disabled.
+    pub async fn is_disabled_key(&self, text: &str) -> Result<bool> {
+        if !is_api_key(text) {
+            return Ok(false);
+        }
+        let found: Option<ApiKey> = self.db.view().read(&keys::api_key(&digest(text))).await?;
+        Ok(found.is_some_and(|key| !key.enabled))
     }
 
     /// The enabled API login with this id and password. An unknown id costs the same work as a

@@ -3,6 +3,7 @@
 pub mod caller;
 pub mod credentials;
 pub mod passwords;
+pub mod person_token;
 pub mod proof;
 pub mod seal;
 pub mod sitecom_token;

@@ -60,15 +60,27 @@ impl Callers {
     /// The text of the user's current token. The first token of all makes the key, in the same
     /// commit.
     pub async fn token_text(&self, tx: &Tx, account: AccountId, user: &User) -> Result<String> {
-        let secret = if let Some(secret) = self.token_secret(tx).await? {
-            secret
-        } else {
-            let fresh = self.secrets().new_comm_key();
-            let sealed = self.secrets().seal(Context::UserTokens, &fresh)?;
-            tx.put(keys::token_secret(), &sealed)?;
-            fresh
-        };
+        let secret = self.secret_of_tokens(tx).await?;
         text(&secret, account, user.reference, user.token_generation)
+    }
+
+    /// The server's secret, which is made when it is first needed.
+    pub(super) async fn server_secret(&self) -> Result<Zeroizing<String>> {
+        if let Some(secret) = self.token_secret(&self.db.view()).await? {
+            return Ok(secret);
+        }
+        let made = |tx: Tx| async move { self.secret_of_tokens(&tx).await };
+        self.db.transact_essential(&[], made).await
+    }
+
+    async fn secret_of_tokens(&self, tx: &Tx) -> Result<Zeroizing<String>> {
+        if let Some(secret) = self.token_secret(tx).await? {
+            return Ok(secret);
+        }
+        let fresh = self.secrets().new_comm_key();
+        let sealed = self.secrets().seal(Context::UserTokens, &fresh)?;
+        tx.put(keys::token_secret(), &sealed)?;
+        Ok(fresh)
     }
 
     async fn token_secret(&self, tx: &Tx) -> Result<Option<Zeroizing<String>>> {

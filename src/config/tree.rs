@@ -35,6 +35,10 @@ pub struct Http {
     pub insecure_loopback: bool,
     /// The account of requests that name none.
     pub default_account: Option<AccountId>,
+    /// Credits for one message or call of a sub-account.
+    pub credit_cost: u32,
+    /// The version that the helpdesk API says it is of.
+    pub helpdesk_version: String,
     /// Longest request body in bytes.
     pub max_body: u64,
     /// For the header block.
@@ -234,6 +238,8 @@ pub(super) fn http(r: &mut Reader) -> Http {
         trusted_proxies: r.networks("http.trusted_proxies"),
         insecure_loopback: r.flag("http.insecure_loopback"),
         default_account: r.optional_account("http.default_account"),
+        credit_cost: r.number("http.credit_cost", 0..=1_000_000),
+        helpdesk_version: r.take("http.helpdesk_version", version),
         max_body: r.size("http.max_body", KIB..=64 * MIB),
         header_deadline: r.duration("http.header_deadline", seconds_to_minutes()),
         body_deadline: r.duration("http.body_deadline", seconds_to_minutes()),
@@ -402,6 +408,18 @@ fn mode(value: &Value) -> Result<u32, Refusal> {
         Ok(mode) if mode <= 0o777 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(mode),
         _ => Err(refused()),
     }
+}
+
+fn version(value: &Value) -> Result<String, Refusal> {
+    let text = text_of(value)?;
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if text.len() <= 32 && text.split('.').all(is_part) {
+        return Ok(text.to_owned());
+    }
+    Err(Refusal::new(
+        format!("{value} is not numbers between dots"),
+        "write a version such as \"4.20.0.0\"".to_owned(),
+    ))
 }
 
 /// First path segments that belong to the other surfaces (`protocols/transport.md` section 1).

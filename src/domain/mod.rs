@@ -38,6 +38,7 @@ pub mod order;
 pub mod pending;
 pub mod phone;
 pub mod registration;
+pub mod release;
 pub mod remote_data;
 pub mod search;
 pub mod secret;

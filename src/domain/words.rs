@@ -42,6 +42,14 @@ pub fn multi_line(raw: &str) -> Option<String> {
     Some(raw.chars().filter(kept).collect())
 }
 
+/// Whether nothing is left of a value when it is read as a text. U+0000 is something, though wrong.
+pub fn is_blank(value: &str) -> bool {
+    let counts = |character: char| character == '\0' || !character.is_control();
+    !value
+        .chars()
+        .any(|character| counts(character) && !character.is_whitespace())
+}
+
 /// The form in which names, usernames, tags and searched texts are compared.
 pub fn fold(text: &str) -> String {
     // Letter by letter: a Greek sigma must not depend on what follows it.

@@ -18,6 +18,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::idempotency;
 use crate::domain::job::Job;
 use crate::domain::layout;
+use crate::domain::release::Release;
 use crate::id::AccountId;
 use crate::store::{Key, keys};
 
@@ -67,6 +68,7 @@ pub fn demands(key: &Key, bytes: &[u8]) -> Result<Vec<Demand>, String> {
     match directory {
         "host" => Ok(vec![exists(keys::account(read(bytes)?))]),
         "installation" | "meta" | "token-secret" => Ok(Vec::new()),
+        "release" => read::<Release>(bytes).map(|_| Vec::new()),
         "account" => {
             let account: Account = read(bytes)?;
             is_at(key, &keys::account(account.id))?;

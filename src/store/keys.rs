@@ -6,6 +6,7 @@
 //! | key | value |
 //! |---|---|
 //! | `installation` | what the installation keeps for itself |
+//! | `release` | which version runs, and since when |
 //! | `token-secret` | the key of the user tokens, sealed |
 //! | `account/<account>` | an account |
 //! | `account-name/<name>` | account id: names are unique for operators |
@@ -144,6 +145,11 @@ fn hex(text: &[u8]) -> String {
 /// `installation`: what the installation keeps for itself.
 pub fn installation() -> Key {
     Key("installation".to_owned())
+}
+
+/// `release`: which version runs, and since when.
+pub fn release() -> Key {
+    Key("release".to_owned())
 }
 
 /// `token-secret`: the key of the user tokens.

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use hookrelay::api::front::{Accepting, Core, Drained, Listener, Settings as Http, Site, run};
-use hookrelay::api::{admin, command, manage};
+use hookrelay::api::{admin, command, helpdesk, manage};
 use hookrelay::auth::caller::{Callers, Secrets};
 use hookrelay::auth::sitecom_token::login_hash;
 use hookrelay::clock::{Clock, Entropy, Timestamp};
@@ -314,7 +314,11 @@ impl World {
         });
         let public = Arc::new(Site::new(
             core.clone(),
-            vec![manage::mount(&core, &context), command::mount(&core)],
+            vec![
+                manage::mount(&core, &context),
+                command::mount(&core),
+                helpdesk::mount(&core),
+            ],
         ));
         let admin = Arc::new(Site::new(
             core.clone(),

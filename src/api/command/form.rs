@@ -90,7 +90,9 @@ impl<'a> Form<'a> {
 
     /// What was given, as it came.
     pub fn raw(&self, name: &str) -> Option<&'a str> {
-        self.params.get(name).filter(|value| !is_blank(value))
+        self.params
+            .get(name)
+            .filter(|value| !words::is_blank(value))
     }
 
     /// A text on one line of at most `max` characters.
@@ -224,14 +226,6 @@ impl<'a> Form<'a> {
             Err(Failure::Findings(found))
         }
     }
-}
-
-/// Whether nothing is left of a value when it is read as a text. U+0000 is something, though wrong.
-fn is_blank(value: &str) -> bool {
-    let counts = |character: char| character == '\0' || !character.is_control();
-    !value
-        .chars()
-        .any(|character| counts(character) && !character.is_whitespace())
 }
 
 /// Whether the text is a decimal number.

@@ -26,7 +26,7 @@ use crate::clock::Stopwatch;
 use crate::domain::idempotency::{self, Answered, Claim};
 use crate::domain::secret::Context;
 use crate::error::{Error, Kind, Result};
-use crate::id::{MessageId, listed};
+use crate::id::{AccountId, MessageId, listed};
 use crate::limit::{Decision, Figures};
 use crate::store::Tx;
 
@@ -325,9 +325,18 @@ impl<I: Clone + Send + Sync + 'static> Call<I> {
         F: Fn(Tx) -> U + Send + Sync,
         U: Future<Output = Result<Answer>> + Send,
     {
-        let (body, account) = (&body, [self.caller.account]);
-        let db = &self.core.db;
-        self.stored(db.transact(&account, |tx| self.once(tx, body)))
+        self.commit_among(&[self.caller.account], body).await
+    }
+
+    /// As [`Call::commit`], in a transaction of several accounts: the caller's and those whose
+    /// records or logs change with it.
+    pub async fn commit_among<F, U>(&self, accounts: &[AccountId], body: F) -> Result<Answer>
+    where
+        F: Fn(Tx) -> U + Send + Sync,
+        U: Future<Output = Result<Answer>> + Send,
+    {
+        let (body, db) = (&body, &self.core.db);
+        self.stored(db.transact(accounts, |tx| self.once(tx, body)))
             .await
     }
 

@@ -55,6 +55,11 @@ pub struct Settings {
     pub insecure_loopback: bool,
     /// The account of requests that name none.
     pub default_account: Option<AccountId>,
+    /// Credits that a sub-account pays for a text message, a call, or a message out through a
+    /// custom channel.
+    pub credit_cost: u64,
+    /// The version that the helpdesk API says it is of.
+    pub helpdesk_version: String,
     /// Bytes of a request body.
     pub max_body: usize,
     /// From the start of a connection or the end of the last answer to the end of the next
@@ -76,6 +81,8 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             insecure_loopback: false,
             default_account: None,
+            credit_cost: 1,
+            helpdesk_version: "4.20.0.0".to_owned(),
             max_body: 1024 * 1024,
             header_deadline: Millis::seconds(10),
             body_deadline: Millis::seconds(10),
