@@ -171,6 +171,10 @@ reference!(
     DepartmentId
 );
 reference!(
+    /// An entry of the knowledge base.
+    EntryId
+);
+reference!(
     /// A conversation.
     ConversationId
 );

@@ -1,14 +1,14 @@
 //! Departments (`protocols/domain.md` 2.1): where conversations are worked on.
 //!
-//! Owns the record and the account's default one, which is made with the account. Does not know
-//! how an operator names one.
+//! Owns the record and the account's default one, which is made with the account. Only the operator
+//! makes others. Does not know how one is shown.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::account::{self, Account};
-use super::sequence;
+use super::{sequence, user, words};
 use crate::error::{Error, Result};
 use crate::id::{AccountId, DepartmentId};
 use crate::store::{Tx, keys};
@@ -19,6 +19,10 @@ const KIND: &str = "department";
 const BY_REFERENCE: &str = "department-ref";
 /// The name of the one that every account has.
 const DEFAULT_NAME: &str = "General";
+/// Departments of an account, deleted ones too.
+const MAX: usize = 1000;
+/// Characters of a name.
+pub const MAX_NAME: usize = 255;
 
 /// A department.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +62,94 @@ pub async fn by_reference(
         Some(id) => by_id(tx, account, id).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// Every department of the account, deleted ones too, by name.
+pub async fn all(tx: &Tx, account: AccountId) -> Result<Vec<Department>> {
+    let found = tx.read_range(&keys::records(KIND, account), MAX).await?;
+    let mut all: Vec<Department> = found.into_iter().map(|(_, found)| found).collect();
+    all.sort_by_cached_key(|department| (words::fold(&department.name), department.id));
+    Ok(all)
+}
+
+/// New values; none = as it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Unique among departments that are not deleted.
+    pub name: Option<String>,
+    /// May be empty.
+    pub description: Option<String>,
+    /// All of them: integer ids of agents.
+    pub agents: Option<BTreeSet<u64>>,
+}
+
+/// Adds a department for the operator.
+pub async fn add(tx: &Tx, account: AccountId, new: &Changes) -> Result<Department> {
+    if all(tx, account).await?.len() >= MAX {
+        return Err(Error::conflict("The account has 1000 departments"));
+    }
+    let name = new.name.as_deref().unwrap_or_default();
+    is_free(tx, account, name).await?;
+    let fresh = create(tx, account, name).await?;
+    update(tx, account, &fresh, new).await
+}
+
+/// Changes a department.
+pub async fn update(
+    tx: &Tx,
+    account: AccountId,
+    before: &Department,
+    new: &Changes,
+) -> Result<Department> {
+    let mut after = before.clone();
+    if let Some(name) = &new.name {
+        if words::fold(name) != words::fold(&before.name) {
+            is_free(tx, account, name).await?;
+        }
+        after.name.clone_from(name);
+    }
+    if let Some(description) = &new.description {
+        after.description.clone_from(description);
+    }
+    if let Some(agents) = &new.agents {
+        for id in agents {
+            let known = user::by_id(tx, account, *id).await?;
+            if known.is_none_or(|user| user.role().is_none()) {
+                return Err(Error::invalid("agents", "must be agents of the account"));
+            }
+        }
+        after.agents.clone_from(agents);
+    }
+    if after != *before {
+        tx.put(keys::record(KIND, account, after.id), &after)?;
+    }
+    Ok(after)
+}
+
+/// Deletes a department, which is only marked: its conversations stay and show it. The account's
+/// default department must stay.
+pub async fn delete(tx: &Tx, account: &Account, department: &Department) -> Result<Department> {
+    if default_of(tx, account).await?.id == department.id {
+        let message = "The default department cannot be removed";
+        return Err(Error::conflict(message));
+    }
+    let after = Department {
+        deleted: true,
+        ..department.clone()
+    };
+    tx.put(keys::record(KIND, account.id, after.id), &after)?;
+    Ok(after)
+}
+
+async fn is_free(tx: &Tx, account: AccountId, name: &str) -> Result<()> {
+    let name = words::fold(name);
+    let taken = |known: &Department| !known.deleted && words::fold(&known.name) == name;
+    if all(tx, account).await?.iter().any(taken) {
+        return Err(Error::conflict(
+            "There is a department of this name already",
+        ));
+    }
+    Ok(())
 }
 
 /// The account's default department. An account from before there were departments gets one.

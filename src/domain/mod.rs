@@ -29,6 +29,7 @@ mod fixture;
 pub mod idempotency;
 pub mod invite;
 pub mod job;
+pub mod kb;
 pub mod layout;
 pub mod lead;
 pub mod list;

@@ -8,7 +8,7 @@ use crate::id::AccountId;
 use crate::store::{Tx, keys};
 
 /// The first id of every kind.
-const FIRST: u64 = 1001;
+pub(super) const FIRST: u64 = 1001;
 
 /// The next id of `kind`; taken when the transaction commits.
 pub async fn next(tx: &Tx, account: AccountId, kind: &str) -> Result<u64> {

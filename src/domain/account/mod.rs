@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::id::AccountId;
 use crate::store::{Tx, keys};
 
-pub use settings::{Changes, CustomStatus, Settings, set};
+pub use settings::{ByClass, Changes, CustomStatus, Settings, set};
 
 /// Characters of a name.
 const MAX_NAME: usize = 64;

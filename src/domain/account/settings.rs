@@ -43,7 +43,36 @@ pub struct Settings {
     pub lead_sources: Vec<String>,
     /// Statuses of its own; 0 is none.
     pub custom_statuses: Vec<CustomStatus>,
+    /// Within how many seconds a conversation is due its first answer, by class.
+    pub sla: ByClass,
+    /// Conversations that one online agent takes at a time, by class.
+    pub slots: ByClass,
 }
+
+/// A number for each class of conversations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct ByClass {
+    pub tickets: u32,
+    pub chats: u32,
+    pub calls: u32,
+}
+
+/// Seconds until the first answer is due, if nothing is set.
+const SLA: ByClass = ByClass {
+    tickets: 86_400,
+    chats: 120,
+    calls: 60,
+};
+/// Conversations at a time, if nothing is set.
+const SLOTS: ByClass = ByClass {
+    tickets: 10,
+    chats: 5,
+    calls: 1,
+};
+/// The greatest of these numbers: a year, as seconds.
+const MAX_BY_CLASS: u32 = 365 * 86_400;
 
 /// A lead status of an account's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +95,8 @@ impl Default for Settings {
             checkout_url: None,
             lead_sources: sources.split(", ").map(str::to_owned).collect(),
             custom_statuses: Vec::new(),
+            sla: SLA,
+            slots: SLOTS,
         }
     }
 }
@@ -90,6 +121,10 @@ pub struct Changes {
     pub lead_sources: Option<Vec<String>>,
     /// All of them.
     pub custom_statuses: Option<Vec<CustomStatus>>,
+    /// All three, each from 1 on.
+    pub sla: Option<ByClass>,
+    /// All three, each from 1 on.
+    pub slots: Option<ByClass>,
 }
 
 /// Sets what is to be set, or nothing of it.
@@ -129,6 +164,12 @@ pub async fn set(tx: &Tx, id: AccountId, changes: &Changes) -> Result<Account> {
     if let Some(statuses) = &changes.custom_statuses {
         settings.custom_statuses = statuses_of(statuses)?;
     }
+    if let Some(sla) = changes.sla {
+        settings.sla = by_class("sla", sla)?;
+    }
+    if let Some(slots) = changes.slots {
+        settings.slots = by_class("slots", slots)?;
+    }
     if by_id(tx, id).await? != account {
         tx.put(keys::account(id), &account)?;
     }
@@ -149,6 +190,17 @@ async fn select(tx: &Tx, id: AccountId, before: &[String], wanted: &[String]) ->
         tx.put(key, &id)?;
     }
     Ok(())
+}
+
+fn by_class(field: &'static str, given: ByClass) -> Result<ByClass> {
+    let numbers = [given.tickets, given.chats, given.calls];
+    if numbers
+        .iter()
+        .all(|number| (1..=MAX_BY_CLASS).contains(number))
+    {
+        return Ok(given);
+    }
+    Err(Error::invalid(field, "must be numbers from 1 to 31536000"))
 }
 
 fn country_code(code: &str) -> Result<Option<String>> {

@@ -8,6 +8,7 @@
 //! | `change.rs` | creates, updates, trashes |
 //! | `link.rs` | from a number, an address or a name in a channel to a contact |
 //! | `find.rs` | looks for contacts by contained texts |
+//! | `page.rs` | parts of the list of all of them |
 //! | `fields.rs` | custom fields, of contacts and of conversations |
 //! | `notice.rs` | what the consumers are told |
 
@@ -16,6 +17,7 @@ pub mod fields;
 pub mod find;
 mod link;
 mod notice;
+pub mod page;
 #[cfg(test)]
 mod tests;
 
@@ -196,8 +198,12 @@ fn entries(account: AccountId, contact: &Contact) -> BTreeMap<Key, Option<u64>> 
     let mut entries = BTreeMap::new();
     entries.extend([unique(BY_REFERENCE, &contact.reference.to_string())]);
     if contact.trashed {
+        let trashed = keys::member(page::TRASHED, account, page::ALL, id);
+        entries.insert(trashed, None);
         return entries;
     }
+    let created = page::created_key(account, contact);
+    entries.insert(created, None);
     let phone = contact.phone.as_deref();
     entries.extend(phone.map(|phone| unique(BY_PHONE, phone)));
     for identity in &contact.identities {

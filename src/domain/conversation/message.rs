@@ -3,8 +3,11 @@
 //! Owns the record, its kinds and the lists of messages. Does not know how one comes to be:
 //! `post.rs` does.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+use super::{Conversation, Status};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::{AccountId, ConversationMessageId};
@@ -133,6 +136,33 @@ pub struct ConversationMessage {
     pub source_status: Option<String>,
     /// When it was posted.
     pub created_at: Timestamp,
+    /// What the conversation was then, with whatever the message itself has changed.
+    pub state: State,
+}
+
+/// What of a conversation can change, as it was when a message was stored: reports count by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Integer id of its department.
+    pub department_id: u64,
+    /// Integer id of the user who works on it.
+    pub assigned: Option<u64>,
+    /// How far it is.
+    pub status: Status,
+    /// Integer ids of its tags.
+    pub tags: BTreeSet<u64>,
+}
+
+impl State {
+    /// Of this conversation.
+    pub fn of(conversation: &Conversation) -> Self {
+        Self {
+            department_id: conversation.department_id,
+            assigned: conversation.assigned,
+            status: conversation.status,
+            tags: conversation.tags.clone(),
+        }
+    }
 }
 
 /// Stores a message whose conversation is stored; `channel` is its custom channel.

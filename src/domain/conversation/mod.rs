@@ -8,11 +8,15 @@
 //! |---|---|
 //! | `channel.rs`, `status.rs` | the channels, and the statuses with their table (pure) |
 //! | `message.rs` | the messages, and the lists of them |
+//! | `change.rs` | transfer, status, fields, tags, deletion |
+//! | `find.rs` | lists and numbers of conversations |
 //! | `post.rs` | the one way in which a message comes to be |
 //! | `text.rs` | subjects and previews (pure) |
 //! | `notice.rs` | what the consumers are told |
 
+mod change;
 mod channel;
+pub mod find;
 pub mod message;
 mod notice;
 mod post;
@@ -25,6 +29,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use change::{
+    By, Transfer, add_fields, add_tag, delete, drop_fields, drop_tag, note, set_status, transfer,
+};
 pub use channel::{Channel, Class, MAX_CHANNEL_NAME};
 pub use post::{NewConversation, NewMessage, Notice, Place, Posted, joined, post};
 pub use status::Status;
@@ -46,6 +53,14 @@ const BY_PUBLIC_CODE: &str = "conversation-public-code";
 const OF_CONTACT: &str = "conversation-of-contact";
 /// Those of a contact in a channel that a new message may join.
 const OPEN: &str = "conversation-open";
+/// Those of a department in a status.
+const IN: &str = "conversation-in";
+/// The open ones of a class.
+const OF_CLASS: &str = "conversation-class";
+/// All of them by the time at which they were created.
+const CREATED: &str = "conversation-created";
+/// The one owner of [`CREATED`].
+const ALL: u64 = 0;
 /// Characters of a public code.
 const PUBLIC_CODE: usize = 16;
 /// Conversations that are read at once.
@@ -83,6 +98,9 @@ pub struct Conversation {
     pub tags: BTreeSet<u64>,
     /// Ids of its mails in the mail system of the consumer.
     pub mail_message_ids: Vec<String>,
+    /// When the first message went out.
+    #[serde(default)]
+    pub first_out_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -146,6 +164,14 @@ fn open_group(contact: u64, channel: &Channel) -> String {
     format!("{contact}/{channel}")
 }
 
+fn in_group(department: u64, status: Status) -> String {
+    format!("{department}/{}", status.letter())
+}
+
+fn class_group(class: Class) -> String {
+    class.letter().to_string()
+}
+
 /// The names of the tags of a contact's conversations and leads, by name.
 pub async fn tags_of_contact(tx: &Tx, account: AccountId, contact: u64) -> Result<Vec<String>> {
     let mut tags = BTreeSet::new();
@@ -199,7 +225,13 @@ fn entries(account: AccountId, conversation: &Conversation) -> BTreeMap<Key, Opt
     ]);
     let of_contact = keys::member(OF_CONTACT, account, &contact.to_string(), id);
     entries.insert(of_contact, None);
+    let place = in_group(conversation.department_id, conversation.status);
+    entries.insert(keys::member(IN, account, &place, id), None);
+    let created = keys::timed(CREATED, account, ALL, conversation.created_at, id);
+    entries.insert(created, None);
     if conversation.status.is_open() {
+        let class = class_group(conversation.channel.class());
+        entries.insert(keys::member(OF_CLASS, account, &class, id), None);
         let group = open_group(contact, &conversation.channel);
         entries.insert(keys::member(OPEN, account, &group, id), None);
     }

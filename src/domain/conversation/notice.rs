@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::message::{Author, Direction, Kind};
 use super::post::{Notice, Posted};
-use super::{Channel, Conversation};
+use super::{Channel, Conversation, Status};
 use crate::domain::contact::{self, Contact, CustomField};
 use crate::domain::{department, event, tag, user};
 use crate::error::Result;
@@ -81,6 +81,129 @@ pub(super) async fn begun(
 ) -> Result<()> {
     let data = Data::of(tx, account, contact, conversation).await?;
     event::emit(tx, account, "new_conversation", &data).await?;
+    Ok(())
+}
+
+/// Appends `conversation_status`.
+pub(super) async fn status_set(
+    tx: &Tx,
+    account: AccountId,
+    contact: &Contact,
+    old: Status,
+    conversation: &Conversation,
+    actor: Option<&str>,
+) -> Result<()> {
+    #[derive(Serialize)]
+    struct Set<'a> {
+        #[serde(flatten)]
+        conversation: Data<'a>,
+        old_status: char,
+        actor: Option<&'a str>,
+    }
+    let data = Set {
+        conversation: Data::of(tx, account, contact, conversation).await?,
+        old_status: old.letter(),
+        actor,
+    };
+    event::emit(tx, account, "conversation_status", &data).await?;
+    Ok(())
+}
+
+/// Appends `conversation_transfer`.
+pub(super) async fn transferred(
+    tx: &Tx,
+    account: AccountId,
+    contact: &Contact,
+    before: &Conversation,
+    after: &Conversation,
+    actor: Option<&str>,
+) -> Result<()> {
+    #[derive(Serialize)]
+    struct Transferred<'a> {
+        #[serde(flatten)]
+        conversation: Data<'a>,
+        from_assigned: Option<String>,
+        from_department_id: DepartmentId,
+        actor: Option<&'a str>,
+    }
+    let from = department::by_id(tx, account, before.department_id).await?;
+    let data = Transferred {
+        conversation: Data::of(tx, account, contact, after).await?,
+        from_assigned: username(tx, account, before.assigned).await?,
+        from_department_id: from.reference,
+        actor,
+    };
+    event::emit(tx, account, "conversation_transfer", &data).await?;
+    Ok(())
+}
+
+/// Appends `conversation_fields`.
+pub(super) async fn fields_set(
+    tx: &Tx,
+    account: AccountId,
+    conversation: &Conversation,
+) -> Result<()> {
+    #[derive(Serialize)]
+    struct Fields<'a> {
+        conversation_id: ConversationId,
+        code: &'a str,
+        custom_fields: &'a [CustomField],
+    }
+    let data = Fields {
+        conversation_id: conversation.reference,
+        code: &conversation.code,
+        custom_fields: &conversation.custom_fields,
+    };
+    event::emit(tx, account, "conversation_fields", &data).await?;
+    Ok(())
+}
+
+/// Appends `conversation_tags`.
+pub(super) async fn tags_set(
+    tx: &Tx,
+    account: AccountId,
+    conversation: &Conversation,
+    added: &[&str],
+    removed: &[&str],
+) -> Result<()> {
+    #[derive(Serialize)]
+    struct Tags<'a> {
+        conversation_id: ConversationId,
+        code: &'a str,
+        added: &'a [&'a str],
+        removed: &'a [&'a str],
+        tags: Vec<String>,
+    }
+    let data = Tags {
+        conversation_id: conversation.reference,
+        code: &conversation.code,
+        added,
+        removed,
+        tags: tag::names(tx, account, &conversation.tags).await?,
+    };
+    event::emit(tx, account, "conversation_tags", &data).await?;
+    Ok(())
+}
+
+/// Appends `delete_conversation`.
+pub(super) async fn deleted(
+    tx: &Tx,
+    account: AccountId,
+    conversation: &Conversation,
+    actor: Option<&str>,
+) -> Result<()> {
+    #[derive(Serialize)]
+    struct Deleted<'a> {
+        conversation_id: ConversationId,
+        code: &'a str,
+        actor: Option<&'a str>,
+    }
+    let data = Deleted {
+        conversation_id: conversation.reference,
+        code: &conversation.code,
+        actor,
+    };
+    event::emit(tx, account, "delete_conversation", &data).await?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! Owns the order of what happens then: the credits, the conversation, the message, and what is
 //! told. Does not know how parameters are spelled, nor whether the channel's other end is there.
 
-use super::message::{self, Author, ConversationMessage, Direction, Kind};
+use super::message::{self, Author, ConversationMessage, Direction, Kind, State};
 use super::{Channel, Conversation, KIND, Status, fresh_names, newest_open, notice, save, text};
 use crate::domain::account::Account;
 use crate::domain::contact::{Contact, CustomField, fields};
@@ -189,6 +189,9 @@ pub async fn post(
     if new.direction != Direction::Internal {
         after.preview = text::preview(&new.body, new.is_html);
     }
+    if new.direction == Direction::Out {
+        after.first_out_at.get_or_insert(tx.now());
+    }
     keep_mail_id(&mut after, &new.notice);
     save(tx, account.id, before.as_deref(), &after)?;
     if before.is_none() {
@@ -226,6 +229,7 @@ async fn begun(
         custom_fields: new.custom_fields,
         tags: std::collections::BTreeSet::new(),
         mail_message_ids: Vec::new(),
+        first_out_at: None,
         created_at: tx.now(),
         changed_at: tx.now(),
     })
@@ -245,7 +249,8 @@ fn keep_mail_id(conversation: &mut Conversation, notice: &Notice) {
     }
 }
 
-async fn stored(
+/// Stores a message whose conversation is stored.
+pub(super) async fn stored(
     tx: &Tx,
     account: AccountId,
     conversation: &Conversation,
@@ -265,6 +270,7 @@ async fn stored(
         campaign_id: None,
         source_status: None,
         created_at: tx.now(),
+        state: State::of(conversation),
     };
     match &new.notice {
         Notice::Outgoing { campaign_id, .. } => message.campaign_id.clone_from(campaign_id),

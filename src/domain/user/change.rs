@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ACTIVE, BY_EMAIL, BY_EXTERNAL_ID, BY_NAME, BY_REFERENCE, ENROLLED, KIND, OWNERS, PRESENCE,
-    PasswordHash, User, by_id, find, notice,
+    ACTIVE, AGENTS, BY_EMAIL, BY_EXTERNAL_ID, BY_NAME, BY_REFERENCE, ENROLLED, KIND, OF_CONTACT,
+    OWNERS, PRESENCE, PasswordHash, User, by_id, find, notice,
 };
 use crate::clock::Timestamp;
 use crate::domain::account::Account;
@@ -83,11 +83,35 @@ pub async fn create(
     changes: &Changes,
     date_added: Option<Timestamp>,
 ) -> Result<User> {
+    let joined = date_added.unwrap_or(tx.now());
+    made(tx, account, changes, joined, None).await
+}
+
+/// Creates an active user who is this contact.
+pub async fn create_for(
+    tx: &Tx,
+    account: &Account,
+    contact: u64,
+    changes: &Changes,
+) -> Result<User> {
+    made(tx, account, changes, tx.now(), Some(contact)).await
+}
+
+async fn made(
+    tx: &Tx,
+    account: &Account,
+    changes: &Changes,
+    joined: Timestamp,
+    contact: Option<u64>,
+) -> Result<User> {
     refer(tx, account.id, changes).await?;
-    let mut user = blank(date_added.unwrap_or(tx.now()));
+    let mut user = blank(joined);
     apply(&mut user, changes);
     is_unique(tx, account.id, None, &user).await?;
-    user.contact_id = person(tx, account, &user).await?;
+    user.contact_id = match contact {
+        Some(id) => Some(id),
+        None => person(tx, account, &user).await?,
+    };
     user.id = sequence::next(tx, account.id, KIND).await?;
     user.reference = contact::fresh_reference(tx, account.id).await?;
     save(tx, account.id, None, &user)?;
@@ -235,6 +259,13 @@ fn entries(account: AccountId, user: &User) -> BTreeMap<Key, Option<u64>> {
     let mut entries: BTreeMap<Key, Option<u64>> = unique.map(|key| (key, Some(id))).collect();
     if user.active && user.role() == Some(Role::Owner) {
         entries.insert(keys::member(OWNERS, account, ACTIVE, id), None);
+    }
+    if user.active && user.role().is_some() {
+        entries.insert(keys::member(AGENTS, account, ACTIVE, id), None);
+    }
+    if let Some(contact) = user.contact_id {
+        let contact = contact.to_string();
+        entries.insert(keys::member(OF_CONTACT, account, &contact, id), None);
     }
     if let Some(enroller) = user.enroller_id {
         entries.insert(

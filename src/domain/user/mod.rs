@@ -14,7 +14,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub(in crate::domain) use change::save_token;
-pub use change::{Changes, create, update};
+pub use change::{Changes, create, create_for, update};
+pub use notice::ask_for_password;
 
 use super::account::Account;
 use super::actor::Role;
@@ -36,7 +37,13 @@ const BY_REFERENCE: &str = "user-ref";
 /// Indexes to several: the active owners, those whom a user enrolled.
 const OWNERS: &str = "user-owner";
 const ENROLLED: &str = "user-enrolled";
-/// The one group of [`OWNERS`].
+/// The active agents.
+const AGENTS: &str = "user-agent";
+/// Customers under the contact that each of them is.
+const OF_CONTACT: &str = "user-contact";
+/// Agents that are read at once.
+const PAGE: usize = 1000;
+/// The one group of [`OWNERS`] and [`AGENTS`].
 const ACTIVE: &str = "active";
 /// When a user was online: a record for each change.
 const PRESENCE: &str = "presence";
@@ -171,6 +178,34 @@ pub async fn default_owner(tx: &Tx, account: &Account) -> Result<Option<u64>> {
         .scan(&keys::members(OWNERS, account.id, ACTIVE), 1)
         .await?;
     Ok(owners.first().and_then(|(key, _)| keys::id_of(key)))
+}
+
+/// The customer with the lowest id who is this contact.
+pub async fn of_contact(tx: &Tx, account: AccountId, contact: u64) -> Result<Option<User>> {
+    let range = keys::members(OF_CONTACT, account, &contact.to_string());
+    let first = tx.scan(&range, 1).await?;
+    match first.first().and_then(|(key, _)| keys::id_of(key)) {
+        Some(id) => by_id(tx, account, id).await,
+        None => Ok(None),
+    }
+}
+
+/// Every active agent, by last and first name.
+pub async fn active_agents(tx: &Tx, account: AccountId) -> Result<Vec<User>> {
+    let mut range = keys::members(AGENTS, account, ACTIVE);
+    let mut agents: Vec<User> = Vec::new();
+    loop {
+        let some = tx.scan(&range, PAGE).await?;
+        let ids = some.iter().filter_map(|(key, _)| keys::id_of(key));
+        let keys: Vec<_> = ids.map(|id| keys::record(KIND, account, id)).collect();
+        agents.extend(tx.read_all(&keys).await?.into_iter().flatten());
+        match some.last() {
+            Some((last, _)) if some.len() == PAGE => range = range.following(last),
+            _ => break,
+        }
+    }
+    agents.sort_by_cached_key(|user| (fold(&user.last_name), fold(&user.first_name), user.id));
+    Ok(agents)
 }
 
 /// At most `limit` users behind `after`, by id.

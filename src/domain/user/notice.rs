@@ -9,6 +9,7 @@ use crate::domain::account::Account;
 use crate::domain::address::Address;
 use crate::domain::event::emit;
 use crate::error::Result;
+use crate::id::AccountId;
 use crate::store::Tx;
 
 /// USER.
@@ -92,4 +93,22 @@ pub(super) async fn updated(
         changed,
     };
     emit(tx, account.id, "update_user", &data).await.map(drop)
+}
+
+/// Appends `password_setup`: a consumer shall ask the new customer for a password.
+pub async fn ask_for_password(tx: &Tx, account: AccountId, user: &User) -> Result<()> {
+    #[derive(Serialize)]
+    struct Setup<'a> {
+        user_id: u64,
+        username: &'a str,
+        email: &'a str,
+        contact_id: Option<u64>,
+    }
+    let data = Setup {
+        user_id: user.id,
+        username: &user.username,
+        email: &user.email,
+        contact_id: user.contact_id,
+    };
+    emit(tx, account, "password_setup", &data).await.map(drop)
 }

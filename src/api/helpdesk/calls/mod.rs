@@ -5,6 +5,15 @@
 
 mod agents;
 mod application;
+mod colored;
+mod conversations;
+mod customers;
+mod departments;
+mod knowledge;
+mod messages;
+mod moves;
+mod overview;
+mod people;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -47,6 +56,48 @@ macro_rules! row {
 const TABLE: &[Row] = &[
     row!(GET "agents/*" => agents::get),
     row!(GET "application/status" => application::status),
+    row!(PUT "conversations/*/attendants" => moves::transfer),
+    row!(DELETE "conversations/*" => moves::delete),
+    row!(DELETE "conversations/*/fields" => conversations::drop_fields),
+    row!(POST "conversations/*/fields" => conversations::add_fields),
+    row!(GET "conversations" => conversations::list),
+    row!(GET "conversations/*" => conversations::get),
+    row!(GET "conversations/*/messages" => messages::list),
+    row!(POST "conversations/*/messages" => messages::add),
+    row!(POST "conversations" => messages::begin),
+    row!(PUT "conversations/*/status" => moves::set_status),
+    row!(DELETE "conversations/*/tags" => conversations::drop_tag),
+    row!(GET "conversations/*/tags" => conversations::tags),
+    row!(POST "conversations/*/tags" => conversations::add_tag),
+    row!(DELETE "customers/*/fields" => customers::drop_fields),
+    row!(POST "customers/*/fields" => customers::add_fields),
+    row!(GET "customers" => customers::list),
+    row!(GET "customers/*" => customers::get),
+    row!(DELETE "customers/*/groups" => customers::leave),
+    row!(GET "customers/*/groups" => customers::groups),
+    row!(POST "customers/*/groups" => customers::join),
+    row!(POST "customers" => customers::register),
+    row!(DELETE "customersgroups/*" => colored::remove_group),
+    row!(GET "customersgroups/*" => colored::get_group),
+    row!(GET "customersgroups" => colored::groups),
+    row!(POST "customersgroups" => colored::add_group),
+    row!(PUT "customersgroups/*" => colored::set_group),
+    row!(GET "departments/*/agents" => departments::agents),
+    row!(GET "departments" => departments::list),
+    row!(GET "departments/*" => departments::get),
+    row!(GET "knowledgebase/entries" => knowledge::entries),
+    row!(GET "knowledgebase/search" => knowledge::search),
+    row!(GET "onlinestatus/agents" => departments::agents_online),
+    row!(GET "onlinestatus/departments" => departments::departments_online),
+    row!(GET "suggestioncategories" => knowledge::categories),
+    row!(POST "suggestions" => knowledge::suggest),
+    row!(DELETE "tags/*" => colored::remove_tag),
+    row!(GET "tags" => colored::tags),
+    row!(GET "tags/*" => colored::get_tag),
+    row!(POST "tags" => colored::add_tag),
+    row!(PUT "tags/*" => colored::set_tag),
+    row!(GET "chats/overview" => overview::chats),
+    row!(GET "calls/overview" => overview::calls),
 ];
 
 /// What the table has for a method and a path.
