@@ -27,6 +27,12 @@ pub enum Show {
     Keys,
     /// The users table.
     Users,
+    /// The departments table.
+    Departments,
+    /// The agents table.
+    Agents,
+    /// The table of the knowledge base.
+    Entries,
     /// The endpoints table.
     Endpoints,
     /// What waits at each endpoint, and for how long.
@@ -62,7 +68,8 @@ fn delete(path: String) -> Call {
     }
 }
 
-fn account_path(account: &str) -> String {
+/// Where an account's things are.
+pub fn account_path(account: &str) -> String {
     format!("/admin/v1/accounts/{}", segment(account))
 }
 
@@ -128,11 +135,17 @@ fn account_body(settings: &AccountSettings) -> Value {
         ("checkout_url", text(&settings.checkout_url)),
         ("lead_sources", list(&settings.lead_sources)),
         ("custom_statuses", statuses),
+        ("sla", settings.sla.map(by_class)),
+        ("slots", settings.slots.map(by_class)),
     ];
     let given = members
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value::Object(given.collect())
+}
+
+fn by_class([tickets, chats, calls]: [u32; 3]) -> Value {
+    json!({ "tickets": tickets, "chats": chats, "calls": calls })
 }
 
 /// `user …`

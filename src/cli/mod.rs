@@ -7,6 +7,7 @@
 pub mod admin;
 mod args;
 mod calls;
+mod desk;
 mod listen;
 pub mod progress;
 mod show;
@@ -181,6 +182,10 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Account(command) => ended(&reload, cli.json, calls::account(command)),
         Command::Key(command) => ended(&reload, cli.json, calls::key(command)),
         Command::User(command) => ended(&reload, cli.json, calls::user(command)),
+        Command::Department(command) => ended(&reload, cli.json, desk::department(command)),
+        Command::Agent(command) => ended(&reload, cli.json, desk::agent(command)),
+        Command::Category(command) => ended(&reload, cli.json, desk::category(command)),
+        Command::Article(command) => ended(&reload, cli.json, desk::article(command)),
         Command::Endpoint(command) => ended(&reload, cli.json, calls::endpoint(command)),
         Command::Queue => ended(&reload, cli.json, calls::queue()),
         Command::Status => ended(&reload, cli.json, calls::status()),

@@ -50,6 +50,40 @@ pub fn render(show: Show, answer: &Value, now: Timestamp) -> String {
                 ("CREATED", &["/date_added"]),
             ],
         ),
+        Show::Departments => rows(
+            answer,
+            "No departments. Add one: hookrelay department add NAME --account ACCOUNT",
+            &[
+                ("DEPARTMENT", &["/department"]),
+                ("NAME", &["/name"]),
+                ("REMOVED", &["/deleted"]),
+                ("AGENTS", &["/agents"]),
+            ],
+        ),
+        Show::Agents => rows(
+            answer,
+            "No agents. Add one: hookrelay agent add NAME --account ACCOUNT",
+            &[
+                ("AGENT", &["/user"]),
+                ("USERNAME", &["/username"]),
+                ("REF", &["/ref"]),
+                ("TYPE", &["/account_type"]),
+                ("ONLINE", &["/online_status"]),
+                ("EMAIL", &["/email"]),
+            ],
+        ),
+        Show::Entries => rows(
+            answer,
+            "Nothing there. Add a category: hookrelay category add TITLE --account ACCOUNT",
+            &[
+                ("ENTRY", &["/entry"]),
+                ("TITLE", &["/title"]),
+                ("CATEGORY", &["/category"]),
+                ("PUBLIC", &["/public"]),
+                ("REMOVED", &["/deleted"]),
+                ("CHANGED", &["/changed_at"]),
+            ],
+        ),
         Show::Endpoints => rows(
             answer,
             "No endpoints. Register one: hookrelay endpoint add --account ACCOUNT --url URL",

@@ -1,17 +1,33 @@
 //! A world with a helpdesk, and calls whose answers are read in JSON and XML alike.
 
+use hookrelay::clock::Millis;
 use hookrelay::domain::user::{Changes, User};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::people;
 use crate::world::{KEY, Reply, World};
 
-pub const OK: &str = r#"{"response":{"status":"OK","statuscode":0}}"#;
+/// Names of types, in their order.
+pub fn types(told: &[(String, Value)]) -> Vec<&str> {
+    told.iter().map(|(name, _)| name.as_str()).collect()
+}
 
-/// A helpdesk with the agent Alice Stone.
+/// A helpdesk with the agent Alice Stone, which is asked in one format.
 pub struct Desk {
     pub world: World,
     pub alice: User,
+    is_xml: bool,
+}
+
+/// One helpdesk that is asked in JSON, and one that is asked in XML.
+pub async fn both() -> [Desk; 2] {
+    [
+        Desk::open().await,
+        Desk {
+            is_xml: true,
+            ..Desk::open().await
+        },
+    ]
 }
 
 impl Desk {
@@ -22,7 +38,17 @@ impl Desk {
             ..Changes::default()
         };
         let alice = people::add(&world, "alice", "Agent", changes).await;
-        Self { world, alice }
+        Self {
+            world,
+            alice,
+            is_xml: false,
+        }
+    }
+
+    /// Lets time pass.
+    pub fn later(&self, by: Millis) {
+        let clock = &self.world.clock;
+        clock.set(clock.now().after(by));
     }
 
     /// A call with the key: parameters of GET and DELETE in the query, of others in the body.
@@ -38,6 +64,92 @@ impl Desk {
                 self.world.send(method, &path, &key, params).await
             }
         }
+    }
+
+    /// A call in the desk's own format: status and what `response` says, by [`flat`].
+    pub async fn ask(&self, method: &str, path: &str, params: &str) -> (u16, Value) {
+        let suffix = if self.is_xml { ".xml" } else { "" };
+        let reply = self.call(method, &format!("{path}{suffix}"), params).await;
+        let kind = reply.header("content-type").unwrap();
+        assert_eq!(
+            kind.starts_with("application/xml"),
+            self.is_xml,
+            "{}",
+            reply.body
+        );
+        let value = if self.is_xml {
+            of_xml(&reply.body)
+        } else {
+            reply.json()["response"].clone()
+        };
+        (reply.status, flat(&value))
+    }
+
+    /// What a call says that must succeed.
+    pub async fn does(&self, method: &str, path: &str, params: &str) -> Value {
+        let (status, value) = self.ask(method, path, params).await;
+        assert_eq!(status, 200, "{method} {path} {params} {value}");
+        value
+    }
+
+    /// A change that answers OK and nothing else; gives what it has told.
+    pub async fn changes(&self, method: &str, path: &str, params: &str) -> Vec<(String, Value)> {
+        let before = self.world.logged().await;
+        let value = self.does(method, path, params).await;
+        assert_eq!(
+            value,
+            json!({"status": "OK", "statuscode": "0"}),
+            "{method} {path}"
+        );
+        self.told(before).await
+    }
+
+    /// What a call that fails says; it must change nothing.
+    pub async fn refuses(&self, method: &str, path: &str, params: &str) -> (u16, String) {
+        let before = self.world.logged().await;
+        let (status, value) = self.ask(method, path, params).await;
+        assert_eq!(value["status"], "ERROR", "{method} {path} {params} {value}");
+        assert_eq!(value["statuscode"], status.to_string());
+        assert_eq!(
+            self.world.logged().await,
+            before,
+            "{method} {path} {params}"
+        );
+        (status, value["errormessage"].as_str().unwrap().to_owned())
+    }
+
+    /// Types and data of the messages behind the first `before`.
+    pub async fn told(&self, before: u64) -> Vec<(String, Value)> {
+        let all = self.world.appended(before).await.into_iter();
+        all.map(|(name, data)| (name, serde_json::from_str(&data).unwrap()))
+            .collect()
+    }
+
+    /// The reference of the only live department.
+    pub async fn general(&self) -> String {
+        let departments = self.does("GET", "departments", "").await;
+        departments["departments"][0]["departmentid"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// Jane Smith, by her reference.
+    pub async fn jane(&self) -> String {
+        let params = "email=jane%40example.com&name=Jane+Smith&phone=%2B15551234567";
+        let jane = self.does("POST", "customers", params).await;
+        jane["contactid"].as_str().unwrap().to_owned()
+    }
+
+    /// A conversation with Jane that Alice began: its reference.
+    pub async fn ticket(&self, more: &str) -> String {
+        let department = self.general().await;
+        let params = format!(
+            "message=this+is+test+ticket&useridentifier=alice%40agent.example&department={department}\
+             &subject=Test+ticket&recipient=jane%40example.com&recipient_name=Jane+Smith{more}"
+        );
+        let begun = self.does("POST", "conversations", &params).await;
+        begun["conversationid"].as_str().unwrap().to_owned()
     }
 
     /// A reading call in JSON, which says the same in XML.
@@ -124,12 +236,14 @@ fn is_row(list: roxmltree::Node<'_, '_>, row: roxmltree::Node<'_, '_>) -> bool {
         ("suggestioncategories", "suggestioncategory"),
         ("chatsOverview", "overview"),
         ("callsOverview", "overview"),
+        ("agentsOnlineStates", "agentOnlineState"),
+        ("departmentsOnlineStates", "departmentOnlineState"),
     ];
     known.contains(&(list, row)) || list == format!("{row}s")
 }
 
 /// A value with the codes as texts and empty lists as the text that XML cannot tell them from.
-fn flat(value: &Value) -> Value {
+pub fn flat(value: &Value) -> Value {
     match value {
         Value::Number(number) => number.to_string().into(),
         Value::Array(rows) if rows.is_empty() => "".into(),

@@ -5,6 +5,8 @@
 //! which the composition hands in. Does not know the relay but through [`Live`].
 
 mod accounts;
+mod departments;
+mod knowledge;
 mod queue;
 mod status;
 mod users;
@@ -147,6 +149,37 @@ pub fn mount(
             &format!("{ACCOUNT}/users/{{user}}"),
             one.guard(with(patch(users::set))),
         )
+        .merge(desk(&one))
         .merge(manage(ACCOUNT, &one));
     Mount::new(&surface, &[PREFIX], router)
+}
+
+/// What a helpdesk needs and no call of its surface creates.
+fn desk(one: &Gate<Json<Operator>>) -> Router {
+    let path = |below: &str| format!("{ACCOUNT}/{below}");
+    Router::new()
+        .route(
+            &path("departments"),
+            one.guard(get(departments::list).post(departments::add)),
+        )
+        .route(
+            &path("departments/{department}"),
+            one.guard(patch(departments::set).delete(departments::remove)),
+        )
+        .route(
+            &path("categories"),
+            one.guard(get(knowledge::categories).post(knowledge::add_category)),
+        )
+        .route(
+            &path("categories/{entry}"),
+            one.guard(patch(knowledge::set_category).delete(knowledge::remove_category)),
+        )
+        .route(
+            &path("articles"),
+            one.guard(get(knowledge::articles).post(knowledge::add_article)),
+        )
+        .route(
+            &path("articles/{entry}"),
+            one.guard(patch(knowledge::set_article).delete(knowledge::remove_article)),
+        )
 }

@@ -11,7 +11,8 @@ use crate::api::front::{Call, pairs};
 use crate::domain::user::{self, Changes, User, rules};
 use crate::domain::{account, text, words};
 use crate::error::{Error, Result};
-use crate::id::PersonId;
+use crate::id::{AccountId, PersonId};
+use crate::store::Tx;
 
 /// Users of a page.
 const MAX_PAGE: usize = 1000;
@@ -29,6 +30,8 @@ struct Wire {
     account_type: Option<String>,
     password: Option<String>,
     active: Option<bool>,
+    gender: Option<String>,
+    online_status: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +48,7 @@ struct View {
     account_type: String,
     has_password: bool,
     active: bool,
+    online_status: String,
     contact: Option<u64>,
     date_added: String,
 }
@@ -62,6 +66,7 @@ fn view(user: User) -> View {
         account_type: user.account_type,
         has_password: user.password.is_some(),
         active: user.active,
+        online_status: user.online_status,
         contact: user.contact_id,
         date_added: user.date_added.to_string(),
     }
@@ -74,16 +79,24 @@ struct Users {
     next: Option<u64>,
 }
 
-/// `GET accounts/{account}/users`.
+/// `GET accounts/{account}/users`; with `agents=true` all active agents.
 pub(super) async fn list(call: Call<Bytes>) -> Reply {
-    let mut after = None;
+    let (mut after, mut agents) = (None, false);
     for (name, value) in pairs(call.head.query.as_bytes())? {
+        if name == "agents" {
+            agents = value == "true";
+        }
         if name == "after" {
             let id = value.parse();
             after = Some(id.map_err(|_| Error::invalid("after", "must be taken from \"next\""))?);
         }
     }
     let tx = call.core.db.view();
+    if agents {
+        let agents = user::active_agents(&tx, call.caller.account).await?;
+        let users = agents.into_iter().map(view).collect();
+        return Ok(ok(&Users { users, next: None })?);
+    }
     let users = user::list(&tx, call.caller.account, after, MAX_PAGE).await?;
     let last = users.last().map(|user| user.id);
     let next = last.filter(|_| users.len() == MAX_PAGE);
@@ -125,21 +138,26 @@ pub(super) async fn set(call: Call<Bytes>) -> Reply {
     let answered = call
         .commit_order(|tx| async move {
             let account = account::by_id(&tx, id).await?;
-            let found = match named.parse() {
-                Ok(number) => user::by_id(&tx, id, number).await?,
-                Err(_) => None,
-            };
-            let found = match found {
-                Some(found) => Some(found),
-                None if named.len() > rules::MAX_EMAIL => None,
-                None => user::by_username(&tx, id, named).await?,
-            };
-            let found = found.ok_or_else(|| Error::not_found("There is no such user"))?;
+            let found = find(&tx, id, named).await?;
             let user = user::update(&tx, &account, found.id, changes).await?;
             ok(&view(user))
         })
         .await?;
     Ok(answered)
+}
+
+/// The user with this integer id or username.
+pub(super) async fn find(tx: &Tx, account: AccountId, named: &str) -> Result<User> {
+    let found = match named.parse() {
+        Ok(number) => user::by_id(tx, account, number).await?,
+        Err(_) => None,
+    };
+    let found = match found {
+        Some(found) => Some(found),
+        None if named.len() > rules::MAX_EMAIL => None,
+        None => user::by_username(tx, account, named).await?,
+    };
+    found.ok_or_else(|| Error::not_found("There is no such user"))
 }
 
 /// The texts in their forms, the password hashed.
@@ -158,7 +176,15 @@ async fn checked(call: &Call<Bytes>, wire: Wire) -> Result<Changes> {
     let email = formed("email", wire.email, words::is_email, what)?;
     let what = rules::PASSWORD_RULE;
     let password = formed("password", wire.password, rules::is_password, what)?;
+    let what = "must be M or F";
+    let gender = formed("gender", wire.gender, rules::is_gender, what)?;
+    let online_status = wire.online_status.map(|letters| {
+        let known = rules::online_status(&letters);
+        known.ok_or_else(|| Error::invalid("online_status", "must be letters of TPM, or F"))
+    });
     let mut changes = Changes {
+        gender,
+        online_status: online_status.transpose()?,
         username,
         email,
         first_name: named("first_name", wire.first_name, rules::MAX_TEXT)?,

@@ -84,10 +84,12 @@ impl Surface for Helpdesk {
         match found {
             Err(error) if error.kind == Kind::Forbidden => Err(faults::unusable_key()),
             Err(error) if error.kind == Kind::Unauthenticated => {
-                match self.core.callers.is_disabled_key(key).await? {
-                    true => Err(faults::unusable_key()),
-                    false => Err(error),
-                }
+                let is_disabled = self.core.callers.is_disabled_key(key).await?;
+                Err(if is_disabled {
+                    faults::unusable_key()
+                } else {
+                    error
+                })
             }
             found => found,
         }

@@ -88,6 +88,22 @@ pub struct AccountSettings {
     /// Lead status of its own (repeatable)
     #[arg(long = "custom-status", value_name = "ID=NAME", value_parser = custom_status)]
     pub custom_statuses: Option<Vec<Option<(u32, String)>>>,
+    /// Seconds until the first answer to tickets, chats and calls is due
+    #[arg(long, value_name = "TICKETS,CHATS,CALLS", value_parser = by_class)]
+    pub sla: Option<[u32; 3]>,
+    /// Tickets, chats and calls that one online agent takes at a time
+    #[arg(long, value_name = "TICKETS,CHATS,CALLS", value_parser = by_class)]
+    pub slots: Option<[u32; 3]>,
+}
+
+/// Three numbers.
+fn by_class(text: &str) -> Result<[u32; 3], String> {
+    let parts: Vec<u32> = text
+        .split(',')
+        .filter_map(|part| part.trim().parse().ok())
+        .collect();
+    let numbers = parts.try_into();
+    numbers.map_err(|_| "write three numbers, such as 10,5,1".to_owned())
 }
 
 /// `ID=NAME`; nothing for an empty list.

@@ -7,6 +7,7 @@
 #![allow(clippy::doc_markdown)]
 
 pub mod account;
+pub mod desk;
 pub mod endpoint;
 pub mod message;
 pub mod store;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use account::{AccountCommand, KeyCommand};
+use desk::{AgentCommand, ArticleCommand, CategoryCommand, DepartmentCommand};
 use endpoint::EndpointCommand;
 use message::{CommandArgs, ListenArgs, SendArgs};
 use store::{SelftestArgs, StoreCommand};
@@ -103,6 +105,18 @@ The environment and --set count as they would for serve.")]
     /// Users of an account, its first owner above all: add, list, set
     #[command(subcommand)]
     User(UserCommand),
+    /// Departments of an account's helpdesk: add, list, set, remove
+    #[command(subcommand)]
+    Department(DepartmentCommand),
+    /// Agents of an account's helpdesk, and when they are online: add, list, set, remove
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Categories of an account's knowledge base: add, list, set, remove
+    #[command(subcommand)]
+    Category(CategoryCommand),
+    /// Articles of an account's knowledge base: add, list, set, remove
+    #[command(subcommand)]
+    Article(ArticleCommand),
     /// Endpoints (webhook consumers) of an account: add, change, verify, hold, ...
     #[command(subcommand)]
     Endpoint(EndpointCommand),

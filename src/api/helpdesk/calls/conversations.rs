@@ -82,9 +82,10 @@ pub async fn list(call: &HelpdeskCall) -> Outcome {
         return call.reply(&Value::list("conversations", "conversation", Vec::new()));
     };
     let also = |it: &Conversation| filter.holds(call, it);
-    let also: Option<&(dyn Fn(&Conversation) -> bool + Sync)> = match filter.asks_more() {
-        true => Some(&also),
-        false => None,
+    let also: Option<&(dyn Fn(&Conversation) -> bool + Sync)> = if filter.asks_more() {
+        Some(&also)
+    } else {
+        None
     };
     let (skip, take) = (filter.page.skip, filter.page.take);
     let found = find(tx, call.account.id, &wanted, also, (skip, take)).await?;

@@ -188,9 +188,10 @@ pub async fn register(call: &HelpdeskCall) -> Outcome {
 
 fn registration(mut form: Form<'_>, account: &Account) -> Result<Registration> {
     let is_registered = form.raw("role").is_some_and(|role| role.trim() == "R");
-    form.need(match is_registered {
-        true => &["email"],
-        false => &["email", "phone", "name"],
+    form.need(if is_registered {
+        &["email"]
+    } else {
+        &["email", "phone", "name"]
     });
     let email = form.email("email");
     let name = form.text("name", MAX_NAME);

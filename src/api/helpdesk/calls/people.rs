@@ -188,9 +188,10 @@ pub async fn cust_info(
     contact: &Contact,
 ) -> Result<Value> {
     let (userid, is_registered) = registered(tx, call.account.id, contact).await?;
-    let (cookie, role) = match is_registered {
-        true => (REGISTERED_COOKIE, "R"),
-        false => (VISITOR_COOKIE, "V"),
+    let (cookie, role) = if is_registered {
+        (REGISTERED_COOKIE, "R")
+    } else {
+        (VISITOR_COOKIE, "V")
     };
     Ok(Value::members([
         ("contactid", contact.reference.to_string().into()),
