@@ -84,6 +84,11 @@ impl<S: Surface> Gate<S> {
         route.route_layer(from_fn_with_state(self.clone(), admit::<S>))
     }
 
+    /// Puts the gate before a route for every method, whose surface has looked at the method.
+    pub fn guard_any(&self, route: MethodRouter) -> MethodRouter {
+        route.layer(from_fn_with_state(self.clone(), admit::<S>))
+    }
+
     async fn check(
         &self,
         head: &Arc<Head>,

@@ -134,7 +134,7 @@ pub fn mount(core: &Arc<Core>) -> Mount {
         }
     };
     let route = gate
-        .guard(any(run))
+        .guard_any(any(run))
         .layer(from_fn_with_state(surface.clone(), find));
     let router = Router::new().route(&format!("{MOUNT}/{{*path}}"), route);
     Mount::new(&surface, &[MOUNT], router)
