@@ -236,13 +236,13 @@ pub async fn search(
             let rank = (!in_title, std::cmp::Reverse((entry.changed_at, entry.id)));
             found.push((rank, entry));
             if found.len() >= 2 * take.max(PAGE) {
-                found.sort_by(|one, other| one.0.cmp(&other.0));
+                found.sort_by_key(|(rank, _)| *rank);
                 found.truncate(take);
             }
         }
     })
     .await?;
-    found.sort_by(|one, other| one.0.cmp(&other.0));
+    found.sort_by_key(|(rank, _)| *rank);
     Ok(found
         .into_iter()
         .map(|(_, entry)| entry)

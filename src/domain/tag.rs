@@ -108,15 +108,14 @@ pub async fn by_name(tx: &Tx, account: AccountId, name: &str) -> Result<Option<u
 pub async fn ensure(tx: &Tx, account: AccountId, names: &[String]) -> Result<BTreeSet<u64>> {
     let mut ids = BTreeSet::new();
     for name in names {
-        let id = match by_name(tx, account, name).await? {
-            Some(id) => id,
-            None => {
-                let new = Changes {
-                    name: Some(name.clone()),
-                    ..Changes::default()
-                };
-                insert(tx, account, &new).await?.id
-            }
+        let id = if let Some(id) = by_name(tx, account, name).await? {
+            id
+        } else {
+            let new = Changes {
+                name: Some(name.clone()),
+                ..Changes::default()
+            };
+            insert(tx, account, &new).await?.id
         };
         ids.insert(id);
     }

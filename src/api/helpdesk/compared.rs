@@ -29,11 +29,8 @@ pub fn parse(text: &str, zone: &Zone) -> Option<Compared> {
         Some((word, value)) if is_operator(word) => (word, value.trim()),
         _ => ("eq", text),
     };
-    let at = |text: &str| zone.parse(text.trim()).map(|time| time.unix_seconds());
-    let until = |text: &str| {
-        zone.parse_upper(text.trim())
-            .map(|time| time.unix_seconds())
-    };
+    let at = |text: &str| zone.parse(text.trim()).map(Timestamp::unix_seconds);
+    let until = |text: &str| zone.parse_upper(text.trim()).map(Timestamp::unix_seconds);
     Some(match operator {
         "eq" => Compared::Equal(at(value)?),
         "neq" => Compared::NotEqual(at(value)?),

@@ -64,12 +64,11 @@ impl Wanted {
                 false,
             ));
         }
-        let departments = match self.department {
-            Some(id) => vec![id],
-            None => {
-                let all = department::all(tx, account).await?;
-                all.into_iter().map(|department| department.id).collect()
-            }
+        let departments = if let Some(id) = self.department {
+            vec![id]
+        } else {
+            let all = department::all(tx, account).await?;
+            all.into_iter().map(|department| department.id).collect()
         };
         let places = departments.into_iter().flat_map(|department| {
             let statuses = self.statuses.iter();
@@ -112,11 +111,13 @@ pub async fn find(
         for conversation in records.into_iter().flatten() {
             let is_wanted =
                 wanted.meets(&conversation) && also.is_none_or(|also| also(&conversation));
-            match (is_wanted, left) {
-                (false, _) => {}
-                (true, 0) if found.len() < take => found.push(conversation),
-                (true, 0) => {}
-                (true, _) => left -= 1,
+            if !is_wanted {
+                continue;
+            }
+            if left > 0 {
+                left -= 1;
+            } else if found.len() < take {
+                found.push(conversation);
             }
         }
     }

@@ -144,12 +144,12 @@ pub(super) async fn fields_set(
     conversation: &Conversation,
 ) -> Result<()> {
     #[derive(Serialize)]
-    struct Fields<'a> {
+    struct Shown<'a> {
         conversation_id: ConversationId,
         code: &'a str,
         custom_fields: &'a [CustomField],
     }
-    let data = Fields {
+    let data = Shown {
         conversation_id: conversation.reference,
         code: &conversation.code,
         custom_fields: &conversation.custom_fields,
@@ -167,14 +167,14 @@ pub(super) async fn tags_set(
     removed: &[&str],
 ) -> Result<()> {
     #[derive(Serialize)]
-    struct Tags<'a> {
+    struct Changed<'a> {
         conversation_id: ConversationId,
         code: &'a str,
         added: &'a [&'a str],
         removed: &'a [&'a str],
         tags: Vec<String>,
     }
-    let data = Tags {
+    let data = Changed {
         conversation_id: conversation.reference,
         code: &conversation.code,
         added,
@@ -209,7 +209,7 @@ pub(super) async fn deleted(
 
 /// MSG.
 #[derive(Serialize)]
-struct Message {
+struct Msg {
     message_id: ConversationMessageId,
     conversation_id: ConversationId,
     contact_id: u64,
@@ -221,7 +221,7 @@ struct Message {
 #[derive(Serialize)]
 struct With<T> {
     #[serde(flatten)]
-    message: Message,
+    message: Msg,
     #[serde(flatten)]
     own: T,
 }
@@ -292,7 +292,7 @@ pub(super) async fn posted(
         Channel::Custom(name) => name.as_str(),
         _ => "",
     };
-    let msg = Message {
+    let msg = Msg {
         message_id: message.reference,
         conversation_id: conversation.reference,
         contact_id: contact.id,
@@ -383,7 +383,7 @@ async fn tell<T: Serialize + Sync>(
     tx: &Tx,
     account: AccountId,
     event_type: &str,
-    message: Message,
+    message: Msg,
     own: T,
 ) -> Result<()> {
     event::emit(tx, account, event_type, &With { message, own }).await?;

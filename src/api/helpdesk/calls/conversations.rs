@@ -163,12 +163,11 @@ impl Filter {
             };
             wanted.contact = Some(found.id);
         }
-        wanted.statuses = match &self.statuses {
-            Some(statuses) => statuses.iter().copied().collect(),
-            None => {
-                let all = Status::ALL.into_iter();
-                all.filter(|status| *status != Status::Deleted).collect()
-            }
+        wanted.statuses = if let Some(statuses) = &self.statuses {
+            statuses.iter().copied().collect()
+        } else {
+            let all = Status::ALL.into_iter();
+            all.filter(|status| *status != Status::Deleted).collect()
         };
         Ok(Some(wanted))
     }
